@@ -1,0 +1,109 @@
+"""Checks that stand between NumPy arrays and C++ pointers: none passes unchecked."""
+
+import math
+
+import numpy as np
+
+from kplib.errors import BufferLayoutError, DtypeError, ShapeError
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+
+
+def aligned_empty(count: int, dtype: np.dtype) -> np.ndarray:
+    """Return an uninitialised vector whose first entry lies on a 64-byte boundary."""
+    dtype = np.dtype(dtype)
+    raw = np.empty(count * dtype.itemsize + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + count * dtype.itemsize].view(dtype)
+
+
+def kernel_dtype(arrays: dict[str, np.ndarray], dtype: object = None) -> np.dtype:
+    """Return float32 or float64: `dtype` if given, else the one that holds all arrays exactly.
+
+    Raises
+    ------
+    DtypeError
+        For complex, object or wider types, which the kernels do not have.
+    """
+    if dtype is not None:
+        asked = np.dtype(dtype)
+        if asked not in (np.float32, np.float64):
+            raise DtypeError(f"dtype is {asked}, but kernels exist for float32 and float64 only")
+        return asked
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+            raise DtypeError(
+                f"{name} is {array.dtype}, but kernels exist for float32 and float64 only"
+            )
+    common = np.result_type(*(array.dtype for array in arrays.values()))
+    return np.dtype(np.float32 if common in (np.float16, np.float32) else np.float64)
+
+
+def as_matrix(name: str, value: object) -> np.ndarray:
+    """Return `value` as a non-empty two-dimensional array, or raise ShapeError."""
+    array = np.asarray(value)
+    if array.ndim != 2 or 0 in array.shape:
+        raise ShapeError(
+            f"{name} has shape {array.shape}, but must be a matrix with at least one entry"
+        )
+    return array
+
+
+def batch_count(name: str, array: np.ndarray, inner: tuple[int, ...]) -> int:
+    """Return how many items of shape `inner` the array holds: its leading axes."""
+    split = array.ndim - len(inner)
+    if split < 0 or array.shape[split:] != inner:
+        wanted = ", ".join(["...", *map(str, inner)])
+        raise ShapeError(f"{name} has shape {array.shape}, but must end in ({wanted})")
+    return math.prod(array.shape[:split])
+
+
+def as_argument(value: object, dtype: np.dtype, inner: tuple[int, ...]) -> np.ndarray:
+    """Return `value` as a C-contiguous array of `dtype`, shape (..., *inner); never loses bits."""
+    array = np.asarray(value)
+    if array.dtype == dtype:
+        flags = array.flags
+        if array.shape == inner and flags.c_contiguous and flags.aligned:
+            return array
+    elif not _fits(array.dtype, dtype):
+        raise DtypeError(
+            f"x is {array.dtype}, but this operation computes in {dtype}; "
+            f"convert it yourself if fewer bits will do: x.astype({dtype.name!r})"
+        )
+    batch_count("x", array, inner)
+    return np.require(array, dtype, ["C", "A"])
+
+
+def _fits(source: np.dtype, target: np.dtype) -> bool:
+    return source.kind in "fiub" and bool(np.can_cast(source, target, casting="safe"))
+
+
+def check_bound(x: object, y: object, dtype: np.dtype, x_inner: tuple[int, ...],
+                y_inner: tuple[int, ...]) -> int:  # fmt: skip
+    """Check two buffers that compiled code will use as they are; return the number of items.
+
+    Raises
+    ------
+    DtypeError, ShapeError, BufferLayoutError
+        If either is not an ndarray of exactly this dtype and shape, C-contiguous and aligned; if y
+        is read-only; if the two share memory.
+    """
+    counts = []
+    for name, array, inner in (("x", x, x_inner), ("y", y, y_inner)):
+        if not isinstance(array, np.ndarray):
+            raise BufferLayoutError(f"{name} is a {type(array).__name__}, but must be an ndarray")
+        if array.dtype != dtype:
+            raise DtypeError(f"{name} is {array.dtype}, but this operation computes in {dtype}")
+        counts.append(batch_count(name, array, inner))
+        if not array.flags.c_contiguous or not array.flags.aligned:
+            raise BufferLayoutError(
+                f"{name} has strides {array.strides} for shape {array.shape} at address "
+                f"{array.ctypes.data:#x}, but must be C-contiguous and aligned"
+            )
+    if counts[0] != counts[1] or x.shape[: x.ndim - len(x_inner)] != y.shape[: y.ndim - len(y_inner)]:
+        raise ShapeError(f"x has shape {x.shape} and y {y.shape}: their leading axes differ")
+    if not y.flags.writeable:
+        raise BufferLayoutError("y is read-only, but the result is written into it")
+    if np.may_share_memory(x, y):
+        raise BufferLayoutError("x and y share memory, but y is written while x is read")
+    return counts[0]
