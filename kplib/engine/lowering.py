@@ -23,7 +23,7 @@ def compile(model: Classifier, *, loader: str | None = None) -> CompiledNetwork:
     Parameters
     ----------
     model : kplib.nn.Classifier
-        Of a `kplib.nn.LSTM` (Dense or Kronecker) or a `torch.nn.LSTM`, of one layer and one direction.
+        Of a `kplib.nn.LSTM` (Dense or Kronecker) or a `torch.nn.LSTM`, one layer, one direction,
         float32 or float64.
     loader : {"cppyy", "compiler", "numpy"}, optional
         By default the first that works here; see `kplib.kernels.available`.

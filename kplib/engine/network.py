@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kplib.errors import ShapeError
 from kplib.kernels import loaders
@@ -46,7 +47,7 @@ class CompiledNetwork:
         (self.input_size,) = program.x_shape
         (self.classes,) = program.y_shape
 
-    def __call__(self, x: object) -> np.ndarray:
+    def __call__(self, x: ArrayLike) -> np.ndarray:
         """Return the logits of one sequence, or of each sequence in a batch, one after the other.
 
         Parameters
@@ -81,8 +82,8 @@ class CompiledNetwork:
         ----------
         x : ndarray, shape (..., steps, input)
         logits : ndarray, shape (..., classes)
-            Of exactly this network's dtype, C-contiguous, aligned, not overlapping, logits writeable.
-            Checked here, once, and kept alive by ``run``.
+            Of exactly this network's dtype, C-contiguous, aligned, not overlapping, logits
+            writeable. Checked here, once, and kept alive by ``run``.
 
         Raises
         ------
@@ -104,7 +105,7 @@ class CompiledNetwork:
         return shape[-2]
 
     def macs(self, steps: int) -> int:
-        """Return the multiply-accumulates of one sequence: the gates' at each step, and the head's."""
+        """Return the multiply-accumulates of one sequence: the gates at each step, and the head."""
         return steps * self._program.macs + self._head_macs
 
     @property
@@ -127,7 +128,9 @@ class CompiledNetwork:
         """
         address = self._implementation.run_address
         if address is None:
-            raise ValueError(f"the loader {self.loader!r} compiles nothing, so there is no assembly")
+            raise ValueError(
+                f"the loader {self.loader!r} compiles nothing, so there is no assembly"
+            )
         return disassemble(address)
 
     def __repr__(self) -> str:

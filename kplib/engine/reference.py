@@ -16,8 +16,8 @@ def lstm_classifier(operands: tuple[np.ndarray, ...], x: np.ndarray) -> np.ndarr
     Parameters
     ----------
     operands : tuple of ndarray
-        The gates' weights, either W (4, h, n) or A (4, m1, n1) and B (4, m2, n2); the biases (4, h); the
-        head's weight (classes, h) and bias (classes,). Gates in the order i, f, g, o.
+        The gates' weights, either W (4, h, n) or A (4, m1, n1) and B (4, m2, n2); the biases
+        (4, h); the head's weight (classes, h) and bias (classes,). Gates in the order i, f, g, o.
     x : ndarray, shape (steps, input)
 
     Returns

@@ -1,17 +1,17 @@
 """C++ matrix-vector products with all sizes known at compile time, called from NumPy.
 
-Three loaders stand behind one interface: cppyy's Cling (the default), the system's C++ compiler with
-ctypes, and NumPy. All three run the same operations; the first two compile the same headers,
+Three loaders stand behind one interface: cppyy's Cling (the default), the system's C++ compiler
+with ctypes, and NumPy. All three run the same operations; the first two compile the same headers,
 `include/kplib/*.hpp`, which use portable vector extensions and no intrinsics.
 
-=====================  ==================================================================================
+=====================  ===========================================================================
 environment variable   meaning
-=====================  ==================================================================================
+=====================  ===========================================================================
 ``KPLIB_LOADER``       ``cppyy``, ``compiler`` or ``numpy``, instead of the first that works
 ``EXTRA_CLING_ARGS``   cppyy's own flags (``-O2 -march=native``), read when cppyy is first imported
 ``KPLIB_CXX``          the compiler of the loader ``compiler`` (else ``CXX``, g++, clang++, c++)
 ``KPLIB_CXXFLAGS``     its flags (``-O3 -march=native``; on Arm ``-O3 -mcpu=native``)
-=====================  ==================================================================================
+=====================  ===========================================================================
 """
 
 from kplib.kernels.loaders import KernelFallbackWarning, available

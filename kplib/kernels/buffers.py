@@ -3,13 +3,14 @@
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from kplib.errors import BufferLayoutError, DtypeError, ShapeError
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
-def aligned_empty(count: int, dtype: np.dtype) -> np.ndarray:
+def aligned_empty(count: int, dtype: DTypeLike) -> np.ndarray:
     """Return an uninitialised vector whose first entry lies on a 64-byte boundary."""
     dtype = np.dtype(dtype)
     raw = np.empty(count * dtype.itemsize + ALIGNMENT, np.uint8)
@@ -17,7 +18,7 @@ def aligned_empty(count: int, dtype: np.dtype) -> np.ndarray:
     return raw[start : start + count * dtype.itemsize].view(dtype)
 
 
-def kernel_dtype(arrays: dict[str, np.ndarray], dtype: object = None) -> np.dtype:
+def kernel_dtype(arrays: dict[str, np.ndarray], dtype: DTypeLike | None = None) -> np.dtype:
     """Return float32 or float64: `dtype` if given, else the one that holds all arrays exactly.
 
     Raises
@@ -39,7 +40,7 @@ def kernel_dtype(arrays: dict[str, np.ndarray], dtype: object = None) -> np.dtyp
     return np.dtype(np.float32 if common in (np.float16, np.float32) else np.float64)
 
 
-def as_matrix(name: str, value: object) -> np.ndarray:
+def as_matrix(name: str, value: ArrayLike) -> np.ndarray:
     """Return `value` as a non-empty two-dimensional array, or raise ShapeError."""
     array = np.asarray(value)
     if array.ndim != 2 or 0 in array.shape:
@@ -58,7 +59,7 @@ def batch_count(name: str, array: np.ndarray, inner: tuple[int, ...]) -> int:
     return math.prod(array.shape[:split])
 
 
-def as_argument(value: object, dtype: np.dtype, inner: tuple[int, ...]) -> np.ndarray:
+def as_argument(value: ArrayLike, dtype: np.dtype, inner: tuple[int, ...]) -> np.ndarray:
     """Return `value` as a C-contiguous array of `dtype`, shape (..., *inner); never loses bits."""
     array = np.asarray(value)
     if array.dtype == dtype:
@@ -78,8 +79,9 @@ def _fits(source: np.dtype, target: np.dtype) -> bool:
     return source.kind in "fiub" and bool(np.can_cast(source, target, casting="safe"))
 
 
-def check_bound(x: object, y: object, dtype: np.dtype, x_inner: tuple[int, ...],
-                y_inner: tuple[int, ...]) -> int:  # fmt: skip
+def check_bound(
+    x: object, y: object, dtype: np.dtype, x_inner: tuple[int, ...], y_inner: tuple[int, ...]
+) -> int:
     """Check two buffers that compiled code will use as they are; return the number of items.
 
     Raises
@@ -88,22 +90,29 @@ def check_bound(x: object, y: object, dtype: np.dtype, x_inner: tuple[int, ...],
         If either is not an ndarray of exactly this dtype and shape, C-contiguous and aligned; if y
         is read-only; if the two share memory.
     """
-    counts = []
-    for name, array, inner in (("x", x, x_inner), ("y", y, y_inner)):
-        if not isinstance(array, np.ndarray):
-            raise BufferLayoutError(f"{name} is a {type(array).__name__}, but must be an ndarray")
-        if array.dtype != dtype:
-            raise DtypeError(f"{name} is {array.dtype}, but this operation computes in {dtype}")
-        counts.append(batch_count(name, array, inner))
-        if not array.flags.c_contiguous or not array.flags.aligned:
-            raise BufferLayoutError(
-                f"{name} has strides {array.strides} for shape {array.shape} at address "
-                f"{array.ctypes.data:#x}, but must be C-contiguous and aligned"
-            )
-    if counts[0] != counts[1] or x.shape[: x.ndim - len(x_inner)] != y.shape[: y.ndim - len(y_inner)]:
-        raise ShapeError(f"x has shape {x.shape} and y {y.shape}: their leading axes differ")
-    if not y.flags.writeable:
+    source, target = _buffer("x", x, dtype, x_inner), _buffer("y", y, dtype, y_inner)
+    x_lead = source.shape[: source.ndim - len(x_inner)]
+    y_lead = target.shape[: target.ndim - len(y_inner)]
+    if x_lead != y_lead:
+        raise ShapeError(
+            f"x has shape {source.shape} and y {target.shape}: their leading axes differ"
+        )
+    if not target.flags.writeable:
         raise BufferLayoutError("y is read-only, but the result is written into it")
-    if np.may_share_memory(x, y):
+    if np.may_share_memory(source, target):
         raise BufferLayoutError("x and y share memory, but y is written while x is read")
-    return counts[0]
+    return math.prod(x_lead)
+
+
+def _buffer(name: str, value: object, dtype: np.dtype, inner: tuple[int, ...]) -> np.ndarray:
+    if not isinstance(value, np.ndarray):
+        raise BufferLayoutError(f"{name} is a {type(value).__name__}, but must be an ndarray")
+    if value.dtype != dtype:
+        raise DtypeError(f"{name} is {value.dtype}, but this operation computes in {dtype}")
+    batch_count(name, value, inner)
+    if not value.flags.c_contiguous or not value.flags.aligned:
+        raise BufferLayoutError(
+            f"{name} has strides {value.strides} for shape {value.shape} at address "
+            f"{value.ctypes.data:#x}, but must be C-contiguous and aligned"
+        )
+    return value

@@ -2,6 +2,7 @@
 
 import ctypes
 import platform
+from typing import Any
 
 from kplib.errors import MissingExtraError
 
@@ -46,14 +47,18 @@ def disassemble(address: int) -> str:
             target = int(instruction.op_str.lstrip("#"), 16)
             if target - address < _MOST_BYTES:
                 furthest = max(furthest, target)
-        leaves = instruction.group(capstone.CS_GRP_RET) or instruction.mnemonic in ("jmp", "b", "ud2")
+        leaves = instruction.group(capstone.CS_GRP_RET) or instruction.mnemonic in (
+            "jmp",
+            "b",
+            "ud2",
+        )
         at += instruction.size
         if leaves and at > furthest:
             break
     return "\n".join(lines)
 
 
-def _next_instruction(decoder: object, at: int) -> object | None:
+def _next_instruction(decoder: Any, at: int) -> Any:
     """Decode one instruction; touch the next page only if the instruction reaches into it."""
     longest = 15  # bytes, on x86
     left_on_page = 4096 - at % 4096

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from kplib.errors import ShapeError
 from kplib.kernels import loaders
@@ -23,7 +24,7 @@ class CompiledMatvec:
     """y = W x in compiled code, for a W that is dense or has structure; made by ``compile_*``.
 
     The weights are copied and packed once and never change. One operation may be called from many
-    threads at a time. All sizes are known to the compiler: every shape is compiled once in a process.
+    threads at a time. All sizes are known to the compiler: every shape is compiled once a process.
 
     Attributes
     ----------
@@ -42,8 +43,8 @@ class CompiledMatvec:
     weights_bytes : int
         Bytes of the packed weights, padding included.
     function_address, weights_address : int or None
-        For C++ callers: ``void f(const void* weights, const void* x, void* y)`` and its first argument.
-        None under the NumPy loader.
+        For C++ callers: ``void f(const void* weights, const void* x, void* y)`` and its first
+        argument. None under the NumPy loader.
 
     Examples
     --------
@@ -56,7 +57,9 @@ class CompiledMatvec:
     True
     """
 
-    def __init__(self, program: Program, operands: tuple[np.ndarray, ...], loader: str | None) -> None:
+    def __init__(
+        self, program: Program, operands: tuple[np.ndarray, ...], loader: str | None
+    ) -> None:
         chosen = loaders.choose(loader)
         packed = tuple(np.require(operand, program.dtype, ["C", "A"]) for operand in operands)
         self._program = program
@@ -67,7 +70,7 @@ class CompiledMatvec:
         self.macs = program.macs
         self.shape = (*program.y_shape, *program.x_shape)
 
-    def __call__(self, x: object) -> np.ndarray:
+    def __call__(self, x: ArrayLike) -> np.ndarray:
         """Return W x for every x in the batch.
 
         Parameters
@@ -89,13 +92,15 @@ class CompiledMatvec:
         inner = self._program.x_shape
         argument = as_argument(x, self.dtype, inner)
         count = batch_count("x", argument, inner)
-        y = np.empty(argument.shape[: argument.ndim - len(inner)] + self._program.y_shape, self.dtype)
+        y = np.empty(
+            argument.shape[: argument.ndim - len(inner)] + self._program.y_shape, self.dtype
+        )
         if count:
             self._implementation.call(argument, y, count)
         return y
 
     def bind(self, x: np.ndarray, y: np.ndarray) -> Callable[[], None]:
-        """Return ``run``: each ``run()`` computes y = W x in place, with no checks and no allocation.
+        """Return ``run``: each ``run()`` computes y = W x in place, unchecked, allocating nothing.
 
         The buffers are checked here, once, and are kept alive by ``run``. Giving one of them other
         memory afterwards (``x.resize(..., refcheck=False)``) is misuse that nothing can catch.
@@ -155,12 +160,17 @@ class CompiledMatvec:
             Under the NumPy loader, which compiles nothing.
         """
         if self.function_address is None:
-            raise ValueError(f"the loader {self.loader!r} compiles nothing, so there is no assembly")
+            raise ValueError(
+                f"the loader {self.loader!r} compiles nothing, so there is no assembly"
+            )
         return disassemble(self.function_address)
 
     def __repr__(self) -> str:
         m, n = self.shape
-        return f"<{self._program.name}: {m} x {n}, {self.dtype}, {self.macs:,} MACs, loader {self.loader}>"
+        return (
+            f"<{self._program.name}: {m} x {n}, {self.dtype}, {self.macs:,} MACs, "
+            f"loader {self.loader}>"
+        )
 
 
 def _nothing() -> None:
@@ -168,13 +178,13 @@ def _nothing() -> None:
 
 
 def compile_kron(
-    A: object, B: object, *, dtype: object = None, loader: str | None = None
+    A: ArrayLike, B: ArrayLike, *, dtype: DTypeLike | None = None, loader: str | None = None
 ) -> CompiledMatvec:
     """Compile y = (A (x) B) x, which never forms the Kronecker product.
 
-    The paper's Algorithm 1, with both stages unrolled for these sizes and laid out so that vector lanes are
-    consecutive results. Either order of the two products may be taken, whichever needs fewer
-    vector instructions.
+    The paper's Algorithm 1, with both stages unrolled for these sizes and laid out so that vector
+    lanes are consecutive results. Either order of the two products may be taken, whichever needs
+    fewer vector instructions.
 
     Parameters
     ----------
@@ -200,7 +210,8 @@ def compile_kron(
 
     References
     ----------
-    Thakker et al. 2019, "Compressing RNNs for IoT devices by 15-38x using Kronecker Products", Algorithm 1.
+    Thakker et al. 2019, "Compressing RNNs for IoT devices by 15-38x using Kronecker Products",
+    Algorithm 1.
 
     Examples
     --------
@@ -226,7 +237,12 @@ def compile_kron(
 
 
 def compile_hybrid(
-    D: object, A: object, B: object, *, dtype: object = None, loader: str | None = None
+    D: ArrayLike,
+    A: ArrayLike,
+    B: ArrayLike,
+    *,
+    dtype: DTypeLike | None = None,
+    loader: str | None = None,
 ) -> CompiledMatvec:
     """Compile y = [D; A (x) B] x: r dense rows on top of a Kronecker product.
 
@@ -263,7 +279,10 @@ def compile_hybrid(
     scalar = kernel_dtype({"D": d, "A": a, "B": b}, dtype)
     (r, n), (m1, n1), (m2, n2) = d.shape, a.shape, b.shape
     if n != n1 * n2:
-        raise ShapeError(f"D {d.shape} has {n} columns, but A {a.shape} and B {b.shape} need {n1} * {n2} = {n1 * n2}")
+        raise ShapeError(
+            f"D {d.shape} has {n} columns, but A {a.shape} and B {b.shape} need "
+            f"{n1} * {n2} = {n1 * n2}"
+        )
     program = Program(
         cpp_type=f"kplib::Hybrid<{cpp_scalar(scalar)}, {r}, {m1}, {n1}, {m2}, {n2}>",
         header="kplib/matvec.hpp",
@@ -277,7 +296,9 @@ def compile_hybrid(
     return CompiledMatvec(program, (d, a, b), loader)
 
 
-def compile_dense(W: object, *, dtype: object = None, loader: str | None = None) -> CompiledMatvec:
+def compile_dense(
+    W: ArrayLike, *, dtype: DTypeLike | None = None, loader: str | None = None
+) -> CompiledMatvec:
     """Compile y = W x for a dense W: the fair opponent of the structured products.
 
     Parameters
@@ -314,7 +335,7 @@ def compile_dense(W: object, *, dtype: object = None, loader: str | None = None)
 
 
 def compile_lowrank(
-    U: object, V: object, *, dtype: object = None, loader: str | None = None
+    U: ArrayLike, V: ArrayLike, *, dtype: DTypeLike | None = None, loader: str | None = None
 ) -> CompiledMatvec:
     """Compile y = U (V x), the product with the rank-r matrix U V.
 
@@ -344,7 +365,9 @@ def compile_lowrank(
     u, v = as_matrix("U", U), as_matrix("V", V)
     scalar = kernel_dtype({"U": u, "V": v}, dtype)
     if u.shape[1] != v.shape[0]:
-        raise ShapeError(f"U {u.shape} has {u.shape[1]} columns, but V {v.shape} has {v.shape[0]} rows")
+        raise ShapeError(
+            f"U {u.shape} has {u.shape[1]} columns, but V {v.shape} has {v.shape[0]} rows"
+        )
     (m, r), n = u.shape, v.shape[1]
     program = Program(
         cpp_type=f"kplib::LowRank<{cpp_scalar(scalar)}, {m}, {n}, {r}>",

@@ -76,16 +76,20 @@ class Program:
     @property
     def unit(self) -> str:
         """The translation unit that the loaders compile, headers by `#include`."""
-        return "\n".join([
-            f'#include "{self.header}"',
-            '#include "kplib/entry.hpp"',
-            f"namespace {self.namespace} {{",
-            f"using Op = {self.cpp_type};",
-            f"using Entry = kplib::Entry<Op, {cpp_scalar(self.dtype)}>;",
-            "inline void table(std::intptr_t out) { Entry::table(reinterpret_cast<std::intptr_t*>(out)); }",
-            "}",
-            "",
-        ])
+        return "\n".join(
+            [
+                f'#include "{self.header}"',
+                '#include "kplib/entry.hpp"',
+                f"namespace {self.namespace} {{",
+                f"using Op = {self.cpp_type};",
+                f"using Entry = kplib::Entry<Op, {cpp_scalar(self.dtype)}>;",
+                "inline void table(std::intptr_t out) {",
+                "    Entry::table(reinterpret_cast<std::intptr_t*>(out));",
+                "}",
+                "}",
+                "",
+            ]
+        )
 
     @property
     def source(self) -> str:

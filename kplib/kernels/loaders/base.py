@@ -21,10 +21,19 @@ _PACK = ctypes.CFUNCTYPE(
 
 
 class Implementation(Protocol):
-    """A program with its weights: what an operation calls. All buffers are checked by the caller."""
+    """A program with its weights: what an operation calls. The caller checks all buffers."""
 
-    run_address: int | None
-    weights_address: int | None
+    @property
+    def run_address(self) -> int | None:
+        """Address of the compiled function, if there is one."""
+
+    @property
+    def weights_address(self) -> int | None:
+        """Address of the packed weights, if there are any."""
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the weights as they are stored."""
 
     def call(self, x: np.ndarray, y: np.ndarray, count: int, length: int = 1) -> None:
         """Compute `count` results, each from `length` vectors of the contiguous x."""
@@ -81,7 +90,7 @@ class CompiledImplementation:
 
     @property
     def run_address(self) -> int:
-        """Address of ``void run(weights, x, y)``; for a sequence ``void run(weights, x, y, length)``."""
+        """Address of ``void run(weights, x, y)``; a sequence's takes its length as the fourth."""
         return self._kernel.vector_address or self._kernel.run_address
 
     @property

@@ -1,6 +1,7 @@
 """The loader for machines without cppyy: the system's C++ compiler makes a library for ctypes.
 
-``KPLIB_CXX`` names the compiler (else ``CXX``, g++, clang++, c++), ``KPLIB_CXXFLAGS`` replaces the flags.
+``KPLIB_CXX`` names the compiler (else ``CXX``, g++, clang++, c++), ``KPLIB_CXXFLAGS`` replaces the
+flags.
 """
 
 import ctypes
@@ -42,7 +43,10 @@ def flags() -> str:
 
 @cache
 def _kernel(program: Program, cxx: str, cxx_flags: str) -> Kernel:
-    text = program.unit + f'extern "C" void kplib_table(std::intptr_t out) {{ {program.namespace}::table(out); }}\n'
+    text = (
+        program.unit
+        + f'extern "C" void kplib_table(std::intptr_t out) {{ {program.namespace}::table(out); }}\n'
+    )
     with tempfile.TemporaryDirectory(prefix="kplib-") as folder:
         source, library = Path(folder, "kernel.cpp"), Path(folder, "kernel.so")
         source.write_text(text)

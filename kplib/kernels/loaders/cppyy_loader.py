@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def flags() -> str:
 
 
 @cache
-def _cppyy() -> object:
+def _cppyy() -> Any:
     import cppyy
 
     cppyy.add_include_path(str(INCLUDE))
@@ -48,7 +49,7 @@ def _cppyy() -> object:
 
 
 @cache
-def _call_makers() -> object | None:
+def _call_makers() -> Any:
     """Return the C++ namespace with `make_bound` and `make_call`; None without Python's headers."""
     cppyy = _cppyy()
     python_include = sysconfig.get_paths()["include"]
@@ -71,7 +72,7 @@ class _CppyyImplementation(CompiledImplementation):
     """Calls through C functions of Python's that Cling compiles: no ctypes on the way."""
 
     def __init__(self, kernel: Kernel, program: Program, operands: tuple[np.ndarray, ...],
-                 makers: object) -> None:  # fmt: skip
+                 makers: Any) -> None:  # fmt: skip
         super().__init__(kernel, program, operands)
         self._makers = makers
         self._call = (

@@ -22,8 +22,8 @@ def flags() -> str:
 class NumpyImplementation:
     """The reference with its operands."""
 
-    run_address = None
-    weights_address = None
+    run_address: None = None
+    weights_address: None = None
 
     def __init__(self, program: Program, operands: tuple[np.ndarray, ...]) -> None:
         self._program = program

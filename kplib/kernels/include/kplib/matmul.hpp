@@ -66,8 +66,11 @@ void pack_panels(T* packed, Entry entry) {
     constexpr Cut<T> cut(Count);
     constexpr int wide = panel_vectors(cut.full, Most) * lanes<T>;
     const auto pack = [&](int first, int width) {
-        for (int k = 0; k < K; ++k)
-            for (int i = first; i < first + width; ++i) *packed++ = i < Count ? entry(k, i) : T(0);
+        const int end = first + width < Count ? first + width : Count;
+        for (int k = 0; k < K; ++k) {
+            for (int i = first; i < end; ++i) *packed++ = entry(k, i);
+            for (int i = end; i < first + width; ++i) *packed++ = T(0);
+        }
     };
     int first = 0;
     for (; wide > 0 && first + wide <= cut.full * lanes<T>; first += wide) pack(first, wide);

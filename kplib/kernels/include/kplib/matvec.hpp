@@ -64,6 +64,7 @@ struct LowRank {
 // Two orders: T = X B^T, Y = A T  (the papers' B X first), or Z = A X, Y = Z B^T.
 template <class T, int M1, int N1, int M2, int N2>
 struct KronBFirst {
+    static constexpr int rows = M1 * M2, columns = N1 * N2;
     using First = MultiplyNT<T, N1, M2, N2, N2, true>;
     using Second = MultiplyNN<T, M1, M2, N1, First::row, false, false>;
     static constexpr long at_a = aligned<T>(First::packed);
@@ -81,6 +82,7 @@ struct KronBFirst {
 };
 template <class T, int M1, int N1, int M2, int N2>
 struct KronAFirst {
+    static constexpr int rows = M1 * M2, columns = N1 * N2;
     using First = MultiplyNN<T, M1, N2, N1, N2, true, true>;
     using Second = MultiplyNT<T, M1, M2, N2, First::row, false>;
     static constexpr long at_b = aligned<T>(First::packed);
@@ -99,9 +101,9 @@ struct KronAFirst {
 template <class T, int M1, int N1, int M2, int N2>
 struct Kron {
     static constexpr int rows = M1 * M2, columns = N1 * N2;
-    static constexpr bool b_first =
-        KronBFirst<T, M1, N1, M2, N2>::cost <= KronAFirst<T, M1, N1, M2, N2>::cost;
-    using Order = std::conditional_t<b_first, KronBFirst<T, M1, N1, M2, N2>, KronAFirst<T, M1, N1, M2, N2>>;
+    using BFirst = KronBFirst<T, M1, N1, M2, N2>;
+    using AFirst = KronAFirst<T, M1, N1, M2, N2>;
+    using Order = std::conditional_t<(BFirst::cost <= AFirst::cost), BFirst, AFirst>;
     static constexpr long packed = Order::packed;
     static void pack(const T* const* parts, T* w) { Order::pack(parts, w); }  // A, B
     static KPLIB_INLINE void run(const T* w, const T* x, T* y) { Order::run(w, x, y); }

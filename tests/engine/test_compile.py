@@ -1,0 +1,194 @@
+"""A compiled network gives the logits of the PyTorch model that it was made from."""
+
+import numpy as np
+import pytest
+import torch
+
+import kplib
+from kplib.engine.reference import lstm_classifier, sigmoid
+from kplib.errors import BufferLayoutError, DtypeError, ShapeError
+from kplib.nn import LSTM, Classifier, Dense, Kronecker
+
+LOADERS = ["cppyy", "compiler", "numpy"]
+
+
+def classifier(input_size, hidden_size, classes, dtype=torch.float32, **options):
+    """A network with weights and biases far from 0, so that every part of it matters."""
+    torch.manual_seed(hidden_size)
+    model = Classifier(
+        LSTM(input_size, hidden_size, dtype=dtype, **options),
+        torch.nn.Linear(hidden_size, classes, dtype=dtype),
+    )
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.4)
+    return model.eval()
+
+
+def logits(model, x):
+    with torch.inference_mode():
+        return model(torch.from_numpy(x)).numpy()
+
+
+NETWORKS = {
+    "the papers' MNIST": (28, 40, 10, {"weight": Kronecker(), "bias": "one"}),
+    "the papers' KWS": (10, 118, 12, {"weight": Kronecker(), "bias": "one"}),
+    "dense": (28, 40, 10, {"weight": Dense(), "bias": True}),
+    "primes": (6, 13, 3, {"weight": Kronecker((13, 1, 1, 19)), "bias": True}),
+    "one unit": (1, 1, 1, {"weight": Dense(), "bias": False}),
+    "ones": (4, 6, 2, {"weight": Kronecker((1, 10, 6, 1)), "bias": True}),
+}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_logits_equal_torch(name, loader):
+    input_size, hidden_size, classes, options = NETWORKS[name]
+    model = classifier(input_size, hidden_size, classes, **options)
+    net = kplib.compile(model, loader=loader)
+    rng = np.random.default_rng(0)
+    for steps in (1, 2, 25, 81):
+        x = rng.standard_normal((steps, input_size)).astype(np.float32)
+        np.testing.assert_allclose(net(x), logits(model, x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_double_precision_to_the_last_digits(name):
+    input_size, hidden_size, classes, options = NETWORKS[name]
+    model = classifier(input_size, hidden_size, classes, torch.float64, **options)
+    net = kplib.compile(model)
+    x = np.random.default_rng(1).standard_normal((40, input_size))
+    np.testing.assert_allclose(net(x), logits(model, x), rtol=1e-12, atol=1e-13)
+
+
+def test_batches_and_bound_buffers():
+    model = classifier(6, 12, 7)
+    net = kplib.compile(model)
+    x = np.random.default_rng(2).standard_normal((2, 3, 9, 6)).astype(np.float32)
+    expected = logits(model, x.reshape(6, 9, 6).transpose(1, 0, 2).copy()).reshape(2, 3, 7)
+    np.testing.assert_allclose(net(x), expected, atol=1e-5)
+    out = np.empty((2, 3, 7), np.float32)
+    run = net.bind(x, out)
+    run()
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+    x[:] = x[::-1].copy()
+    run()
+    np.testing.assert_allclose(out, expected[::-1], atol=1e-5)
+    assert net(x[:0]).shape == (0, 3, 7)
+
+
+def test_a_torch_lstm_and_a_head_without_bias_compile_too():
+    torch.manual_seed(0)
+    model = Classifier(torch.nn.LSTM(5, 11), torch.nn.Linear(11, 4, bias=False))
+    x = np.random.default_rng(3).standard_normal((13, 5)).astype(np.float32)
+    np.testing.assert_allclose(kplib.compile(model)(x), logits(model, x), atol=1e-6)
+
+
+def test_states_start_at_zero_in_every_call_and_training_does_not_reach_in():
+    model = classifier(4, 8, 2)
+    net = kplib.compile(model)
+    x = np.random.default_rng(4).standard_normal((6, 4)).astype(np.float32)
+    first = net(x)
+    net(x * 100)
+    np.testing.assert_array_equal(net(x), first)
+    with torch.no_grad():
+        model.head.weight.zero_()
+    np.testing.assert_array_equal(net(x), first)
+
+
+def test_extreme_inputs_saturate_and_nan_stays_nan():
+    model = classifier(4, 6, 3)
+    net = kplib.compile(model)
+    for scale in (1e3, 1e30, np.inf):
+        x = np.full((5, 4), scale, np.float32) * np.array([1, -1, 1, -1], np.float32)
+        weights = model.rnn.weight.matrix()[..., :4]
+        if np.isfinite(scale) or bool((weights != 0).all()):
+            expected = logits(model, x)
+            if np.isfinite(expected).all():
+                np.testing.assert_allclose(net(x), expected, atol=1e-5)
+    x = np.zeros((5, 4), np.float32)
+    x[2, 1] = np.nan
+    assert np.isnan(net(x)).all()
+
+
+def test_what_cannot_be_compiled_is_a_clear_type_error():
+    with pytest.raises(TypeError, match=r"found LSTM; wrap it: kplib.nn.Classifier\(rnn, head\)"):
+        kplib.compile(LSTM(4, 6))
+    with pytest.raises(TypeError, match="no form for GRU"):
+        kplib.compile(Classifier(torch.nn.GRU(4, 6), torch.nn.Linear(6, 2)))
+    for options in ({"num_layers": 2}, {"bidirectional": True}):
+        model = Classifier(
+            LSTM(4, 6, **options), torch.nn.Linear(6 * (1 + ("bi" in str(options))), 2)
+        )
+        with pytest.raises(TypeError, match="one layer and one direction"):
+            kplib.compile(model)
+    with pytest.raises(DtypeError, match="float16"):
+        kplib.compile(Classifier(LSTM(4, 6).half(), torch.nn.Linear(6, 2).half()))
+    with pytest.raises(DtypeError, match=r"float32, torch.float64"):
+        kplib.compile(Classifier(LSTM(4, 6), torch.nn.Linear(6, 2).double()))
+
+
+def test_wrong_inputs_are_refused_with_their_sizes():
+    net = kplib.compile(classifier(4, 6, 3))
+    good, out = np.zeros((5, 4), np.float32), np.zeros(3, np.float32)
+    for x, error, text in [
+        (np.zeros(4, "f4"), ShapeError, r"x has shape \(4,\), but must be \(..., steps, 4\)"),
+        (np.zeros((0, 4), "f4"), ShapeError, "at least one step"),
+        (
+            np.zeros((5, 3), "f4"),
+            ShapeError,
+            r"x has shape \(5, 3\), but must end in \(..., 5, 4\)",
+        ),
+        (np.zeros((5, 4)), DtypeError, "float64"),
+    ]:
+        with pytest.raises(error, match=text):
+            net(x)
+        with pytest.raises((error, BufferLayoutError)):
+            net.bind(x, out)
+    with pytest.raises(ShapeError, match=r"y has shape \(4,\)"):
+        net.bind(good, np.zeros(4, "f4"))
+    with pytest.raises(BufferLayoutError, match="list"):
+        net.bind([[0.0] * 4], out)
+
+
+def test_counts_source_and_repr():
+    model = classifier(10, 118, 12, weight=Kronecker(), bias="one")
+    net = kplib.compile(model)
+    assert net.parameters == 3916
+    assert net.macs(25) == 25 * 4 * 1200 + 118 * 12
+    assert 4 * 3916 <= net.weights_bytes <= 4 * 3916 * 1.2
+    assert "kplib::KronGates<float, 4, 59, 8, 2, 16>" in net.source
+    assert repr(net).startswith("<Classifier_float_12_Lstm_float_10_118_KronGates")
+    assert len(net.assembly().splitlines()) > 100
+    with pytest.raises(ValueError, match="no assembly"):
+        kplib.compile(model, loader="numpy").assembly()
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float32, 3e-7), (np.float64, 4e-16)])
+def test_vectorised_activations_over_the_whole_range(dtype, bound):
+    """Through a network of one unit: h = sigmoid(o) tanh(sigmoid(i) tanh(g)) with chosen gates."""
+    values = np.concatenate([np.linspace(-100, 100, 4001), np.geomspace(1e-30, 1e4, 400),
+                             -np.geomspace(1e-30, 1e4, 400)]).astype(dtype)  # fmt: skip
+    torch_dtype = torch.float32 if dtype == np.float32 else torch.float64
+    model = classifier(4, 1, 1, torch_dtype, weight=Dense(), bias=False)
+    with torch.no_grad():
+        model.rnn.weight.matrix().copy_(torch.eye(4, 5)[:, None, :])  # gate k reads input k
+        model.head.weight.fill_(1.0)
+        model.head.bias.zero_()
+    net = kplib.compile(model)
+    big = np.full_like(values, 1e4)
+    wide = values.astype(np.float64)
+    gates = {"tanh": [big, big, values, big], "sigmoid": [big, big, big, values]}
+    exact = {"tanh": np.tanh(np.tanh(wide)), "sigmoid": sigmoid(wide) * np.tanh(1.0)}
+    for name, columns in gates.items():
+        x = np.stack(columns, axis=-1)[:, None, :].astype(dtype)
+        assert np.abs(net(x)[:, 0] - exact[name]).max() < bound, name
+
+
+def test_the_numpy_reference_agrees_with_torch():
+    model = classifier(4, 8, 2, torch.float64)
+    x = np.random.default_rng(5).standard_normal((6, 4))
+    weight = model.rnn.weight
+    operands = tuple(t.detach().numpy() for t in (weight.A, weight.B, model.rnn.gate_bias(),
+                                                  model.head.weight, model.head.bias))  # fmt: skip
+    np.testing.assert_allclose(lstm_classifier(operands, x), logits(model, x), atol=1e-13)
