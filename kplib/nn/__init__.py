@@ -1,0 +1,21 @@
+"""PyTorch layers whose weight matrices are made from a few numbers.
+
+A layer is a recurrent *cell* (here the LSTM) whose stack of gate matrices, of shape
+(gates, hidden, input + hidden), is made by a weight *structure*: `Dense` or `Kronecker`.
+"""
+
+from kplib.errors import MissingExtraError
+
+try:
+    import torch  # noqa: F401  (only to give the error that names the extra)
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise MissingExtraError("torch", "nn") from error
+
+from kplib.nn.classifier import Classifier
+from kplib.nn.lstm import LSTM
+from kplib.nn.recurrent import parameter_count
+from kplib.nn.structures import Dense, Kronecker
+
+__all__ = ["LSTM", "Classifier", "Dense", "Kronecker", "parameter_count"]

@@ -1,0 +1,214 @@
+"""The LSTM layer, a drop-in for `torch.nn.LSTM` whose gate matrices may be structured."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kplib.nn.recurrent import Cell, Method, Recurrent, State
+from kplib.nn.structures import Dense
+
+
+class LSTM(Recurrent):
+    r"""A long short-term memory layer, called and returning as `torch.nn.LSTM`.
+
+    With sigma the logistic function, * the entrywise product, and [x_t; h] the input on top of the
+    last output, at each step:
+
+    .. code-block:: text
+
+        i = sigma(W_i [x_t; h] + b_i)        input gate
+        f = sigma(W_f [x_t; h] + b_f)        forget gate
+        g = tanh (W_g [x_t; h] + b_g)        candidate
+        o = sigma(W_o [x_t; h] + b_o)        output gate
+        c = f * c + i * g                    cell state
+        h = o * tanh(c)                      output
+
+    The four gate matrices, each (hidden, input + hidden), are made by `weight`; with
+    ``Kronecker()``, the default, W_i = A_i (x) B_i and so on.
+
+    Parameters
+    ----------
+    input_size : int
+        Features of x_t.
+    hidden_size : int
+        Size of h and of c.
+    num_layers : int, optional
+        Layers on top of each other; the next one reads the output of the one below.
+    bias : bool or "one", optional
+        True: two vectors a gate, as in PyTorch; ``"one"``: one, as in the papers, which starts at
+        0 and, for the forget gate, at 1; False: none.
+    batch_first : bool, optional
+        Whether input and output are (batch, steps, features) instead of (steps, batch, features).
+    dropout : float, optional
+        Probability with which an output between two layers is zeroed in training.
+    bidirectional : bool, optional
+        Whether a second set of cells reads the sequence from its end.
+    weight : Structure, optional
+        How the gate matrices are made: ``Kronecker()`` or ``Dense()``.
+    method : {"auto", "fused", "factors"}, optional
+        How the layer is computed. ``"fused"`` forms the gate matrices once a call and runs torch's
+        own kernel; ``"factors"`` loops over the steps and multiplies by the factors, without the
+        matrix. They agree up to rounding, gradients too. ``"auto"`` takes the loop on a CPU where
+        one step of the batch saves over 1e7 multiplications for each thread: hidden sizes of some
+        hundreds with large batches (the rule: `kplib.nn.recurrent.choose_method`).
+    device, dtype : optional
+        As in `torch.nn`.
+
+    Attributes
+    ----------
+    cells : torch.nn.ModuleDict
+        A `Cell` (``weight``, ``gate_bias()``) for each layer and direction, under PyTorch's names
+        ``l0``, ``l0_reverse``, ``l1``, ...
+    weight : Weight
+        The built weight, where there is one cell only; ``gate_bias()`` gives its biases, summed.
+
+    Raises
+    ------
+    ShapeError
+        If a size is not a positive integer, or the structure is not defined for the gate matrices;
+        in a call, if input or state have the wrong sizes.
+    DtypeError
+        If the input is of another dtype than the parameters.
+
+    Notes
+    -----
+    One step of one sequence takes ``weight.macs`` multiplications for the gates. ``"factors"`` uses
+    ordinary autograd, so that it can be differentiated twice, and stores the activations of
+    every step: O(steps * batch * (gates * hidden + input)) numbers.
+
+    Papers: gates as in the appendix of "Compressing RNNs for IoT devices by 15-38x using
+    Kronecker Products": no peepholes, Kronecker products of each gate's [W_x W_h].
+
+    Examples
+    --------
+    The papers' keyword-spotting LSTM, 25 steps of 10 features, 100 sequences:
+
+    >>> import torch
+    >>> from kplib.nn import LSTM, Dense, parameter_count
+    >>> lstm = LSTM(10, 118, bias="one")
+    >>> output, (h, c) = lstm(torch.randn(25, 100, 10))
+    >>> output.shape, h.shape
+    (torch.Size([25, 100, 118]), torch.Size([1, 100, 118]))
+    >>> print(lstm.weight.shape)
+    (59, 8) x (2, 16)
+    >>> parameter_count(lstm) == 4 * 504 + 4 * 118
+    True
+    >>> dense = LSTM(10, 118, bias="one", weight=Dense())
+    >>> round(parameter_count(dense) / parameter_count(lstm), 2) == 24.47
+    True
+    """
+
+    gates = 4  # i, f, g, o
+    states = 2  # h, c
+    initial_bias = (0.0, 1.0, 0.0, 0.0)
+
+    def _step(
+        self, product: Callable[[Tensor], Tensor], bias: Tensor, x: Tensor, state: State
+    ) -> State:
+        h, c = state
+        i, f, g, o = (product(torch.cat((x, h))) + bias).unbind(0)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+    def _fused(self, cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
+        W = cell.weight.matrix().flatten(0, 1)
+        weights = W.split((x.shape[-1], self.hidden_size), dim=1)
+        biases = cell.bias_pair()
+        output, h, c = torch.lstm(
+            x, [s.unsqueeze(0) for s in state], [*weights, *biases],
+            bool(biases), 1, 0.0, self.training, False, False,
+        )  # fmt: skip
+        return output, (h.squeeze(0), c.squeeze(0))
+
+    @classmethod
+    def from_torch(cls, lstm: nn.LSTM, *, method: Method = "auto") -> "LSTM":
+        """Copy a `torch.nn.LSTM` into a layer with `Dense` weights, exactly.
+
+        Parameters
+        ----------
+        lstm : torch.nn.LSTM
+            Any number of layers and directions; ``proj_size`` must be 0.
+        method : {"auto", "fused", "factors"}, optional
+            As in the constructor.
+
+        Returns
+        -------
+        LSTM
+            A copy with the same outputs, on the same device, in the same mode (train or eval).
+
+        Raises
+        ------
+        TypeError
+            If `lstm` is not a `torch.nn.LSTM`.
+        ValueError
+            If it has a projection (``proj_size`` > 0), which kplib's layer has not.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from kplib.nn import LSTM
+        >>> theirs = torch.nn.LSTM(3, 5)
+        >>> ours = LSTM.from_torch(theirs)
+        >>> x = torch.randn(7, 2, 3)
+        >>> torch.equal(ours(x)[0], theirs(x)[0])
+        True
+        """
+        if not isinstance(lstm, nn.LSTM):
+            raise TypeError(f"from_torch takes a torch.nn.LSTM, found {type(lstm).__name__}")
+        if lstm.proj_size:
+            raise ValueError(f"proj_size is {lstm.proj_size}, but kplib's LSTM has no projection")
+        like = next(lstm.parameters())
+        # built without storage, so that nothing is drawn from torch's generator
+        layer = cls(
+            **_options(lstm), bias=lstm.bias, weight=Dense(), method=method,
+            device="meta", dtype=like.dtype,
+        ).to_empty(device=like.device)  # fmt: skip
+        with torch.no_grad():
+            for name, cell in zip(layer.cells, layer._cell_list(), strict=True):
+                blocks = [getattr(lstm, f"weight_{k}_{name}") for k in ("ih", "hh")]
+                W = cell.weight.matrix()
+                W.copy_(torch.cat(blocks, 1).view_as(W))
+                if lstm.bias:
+                    for k in ("bias_ih", "bias_hh"):
+                        getattr(cell, k).copy_(getattr(lstm, f"{k}_{name}"))
+        return layer.train(lstm.training)
+
+    def to_torch(self) -> nn.LSTM:
+        """Return a `torch.nn.LSTM` with equal outputs, whose matrices are formed from the weights.
+
+        Returns
+        -------
+        torch.nn.LSTM
+            Of the same device, dtype and mode. One bias a gate becomes PyTorch's first, its second
+            is 0.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from kplib.nn import LSTM
+        >>> ours = LSTM(6, 8)
+        >>> theirs = ours.to_torch()
+        >>> x = torch.randn(7, 2, 6)
+        >>> torch.allclose(ours(x)[0], theirs(x)[0], atol=1e-6)
+        True
+        """
+        like = next(self.parameters())
+        lstm = nn.LSTM(
+            **_options(self), bias=bool(self.bias), device="meta", dtype=like.dtype
+        ).to_empty(device=like.device)
+        with torch.no_grad():
+            for name, cell in zip(self.cells, self._cell_list(), strict=True):
+                W = cell.weight.matrix().flatten(0, 1)
+                columns = (W.shape[1] - self.hidden_size, self.hidden_size)
+                for k, block in zip(("ih", "hh"), W.split(columns, dim=1), strict=True):
+                    getattr(lstm, f"weight_{k}_{name}").copy_(block)
+                for k, vector in zip(("ih", "hh"), cell.bias_pair(), strict=False):
+                    getattr(lstm, f"bias_{k}_{name}").copy_(vector)
+        return lstm.train(self.training)
+
+
+def _options(lstm: nn.LSTM | LSTM) -> dict[str, Any]:
+    names = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
+    return {name: getattr(lstm, name) for name in names}
