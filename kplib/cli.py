@@ -1,0 +1,148 @@
+"""The ``kplib`` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import kplib
+from kplib.errors import (
+    BufferLayoutError,
+    DtypeError,
+    MissingExtraError,
+    ShapeError,
+)
+
+try:  # the annotations below are strings until typer reads them, so the module imports without it
+    import typer
+except ImportError:
+    if TYPE_CHECKING:
+        raise
+    typer = None
+
+_USER_ERRORS = (ShapeError, DtypeError, BufferLayoutError, MissingExtraError)
+
+
+def main() -> None:
+    """Run the command; end with status 2 and one line on stderr where the user can mend it."""
+    try:
+        if typer is None:
+            raise MissingExtraError("typer", "bench")
+        build_app()()
+    except _USER_ERRORS as error:
+        print(f"kplib: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def build_app() -> typer.Typer:
+    """Return the command with its subcommands."""
+    app = typer.Typer(
+        name="kplib",
+        help="Kronecker products for recurrent networks.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    bench = typer.Typer(help="Benchmarks, timed in turns in one thread.", no_args_is_help=True)
+    app.callback()(_root)
+    app.command("shapes")(shapes)
+    app.add_typer(bench, name="bench")
+    bench.callback()(_group)  # so that one command below it is still called by its name
+    bench.command("matvec")(matvec)
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"kplib {kplib.__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it, and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _group() -> None:
+    pass
+
+
+def shapes(
+    m: Annotated[int, typer.Argument(metavar="M", help="Rows: a gate's hidden size.")],
+    n: Annotated[int, typer.Argument(metavar="N", help="Columns: input size + hidden size.")],
+    front: Annotated[bool, typer.Option("--front", help="The Pareto front only.")] = False,
+) -> None:
+    """List the Kronecker factor shapes of an M x N matrix, the fewest parameters first.
+
+    Marked are the paper's choice (Algorithm 4) and the Pareto front: the shapes that no other one
+    beats in parameters, rank bound and multiply-accumulates.
+    """
+    best = kplib.pareto_front(m, n)
+    note, chosen = "", None
+    try:
+        chosen = kplib.algorithm4(m, n)
+    except ShapeError as error:
+        note = str(error)
+    headers = ("A", "B", "params", "compression", "MACs", "fewer MACs", "rank <=", "")
+    rows = [
+        (
+            str(shape.a_shape),
+            str(shape.b_shape),
+            f"{shape.params:,}",
+            f"{shape.compression:.1f}x",
+            f"{shape.macs:,}",
+            f"{m * n / shape.macs:.1f}x",
+            f"{shape.rank}",
+            ", ".join(["Algorithm 4"] * (shape == chosen) + ["Pareto front"] * (shape in best)),
+        )
+        for shape in (best if front else kplib.factor_shapes(m, n))
+    ]
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    for row in (headers, *rows):
+        cells = (cell.rjust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True))
+        print("  ".join([*cells, row[-1]]).rstrip())
+    if note:
+        print(f"\nNote: {note}")
+
+
+def matvec(
+    shapes: Annotated[
+        str,
+        typer.Option(
+            help="default (the papers' gates), squares, random, all; or one of your own: 40x68 "
+            "(with Algorithm 4's factors) or 8x4,5x17."
+        ),
+    ] = "default",
+    random: Annotated[int, typer.Option(min=1, help="How many random shapes.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Of the shapes and the numbers.")] = 0,
+    rounds: Annotated[int, typer.Option(min=1, help="Timed samples of each peer.")] = 25,
+    peers: Annotated[
+        Literal["all", "fast"],
+        typer.Option(help="fast: without those that are slow to import or to build."),
+    ] = "all",
+    loader: Annotated[
+        Literal["cppyy", "compiler"] | None,
+        typer.Option(help="What compiles kplib's kernels; the first that works unless given."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the record there; in a folder, under its own name.")
+    ] = None,
+) -> None:
+    """Time a Kronecker matrix-vector product against its peers, from Python and in a C++ loop.
+
+    Every peer's result is checked against float64 first. Peers take turns, in one thread; medians
+    over the rounds. Losses are in the tables too, and peers that are not there are named.
+    """
+    from kplib.bench import command
+
+    command.matvec(
+        cases=command.chosen_cases(shapes, seed, loader),
+        random=random if shapes in ("random", "all") else 0,
+        settings=command.Settings(shapes, seed, rounds, peers, loader),
+        json_path=json,
+        arguments=sys.argv[1:],
+    )
