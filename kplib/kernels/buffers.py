@@ -40,12 +40,13 @@ def kernel_dtype(arrays: dict[str, np.ndarray], dtype: DTypeLike | None = None) 
     return np.dtype(np.float32 if common in (np.float16, np.float32) else np.float64)
 
 
-def as_matrix(name: str, value: ArrayLike) -> np.ndarray:
-    """Return `value` as a non-empty two-dimensional array, or raise ShapeError."""
+def as_matrix(name: str, value: ArrayLike, least_rows: int = 1) -> np.ndarray:
+    """Return `value` as a matrix of at least this many rows and one column, or raise ShapeError."""
     array = np.asarray(value)
-    if array.ndim != 2 or 0 in array.shape:
+    if array.ndim != 2 or array.shape[0] < least_rows or array.shape[1] == 0:
         raise ShapeError(
-            f"{name} has shape {array.shape}, but must be a matrix with at least one entry"
+            f"{name} has shape {array.shape}, but must be a matrix with at least "
+            f"{least_rows} x 1 entries"
         )
     return array
 

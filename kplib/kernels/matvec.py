@@ -249,6 +249,7 @@ def compile_hybrid(
     Parameters
     ----------
     D : array_like, shape (r, n1*n2)
+        r = 0 is allowed: a plain Kronecker product.
     A : array_like, shape (m1, n1)
     B : array_like, shape (m2, n2)
     dtype, loader
@@ -275,7 +276,7 @@ def compile_hybrid(
     >>> kplib.compile_hybrid(D, A, B).shape
     (22, 6)
     """
-    d, a, b = as_matrix("D", D), as_matrix("A", A), as_matrix("B", B)
+    d, a, b = as_matrix("D", D, least_rows=0), as_matrix("A", A), as_matrix("B", B)
     scalar = kernel_dtype({"D": d, "A": a, "B": b}, dtype)
     (r, n), (m1, n1), (m2, n2) = d.shape, a.shape, b.shape
     if n != n1 * n2:
@@ -283,6 +284,8 @@ def compile_hybrid(
             f"D {d.shape} has {n} columns, but A {a.shape} and B {b.shape} need "
             f"{n1} * {n2} = {n1 * n2}"
         )
+    if r == 0:
+        return compile_kron(a, b, dtype=scalar, loader=loader)
     program = Program(
         cpp_type=f"kplib::Hybrid<{cpp_scalar(scalar)}, {r}, {m1}, {n1}, {m2}, {n2}>",
         header="kplib/matvec.hpp",

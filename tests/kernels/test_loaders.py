@@ -58,9 +58,9 @@ def test_a_loader_can_be_asked_for(monkeypatch):
 
 def test_the_compiler_and_its_flags_can_be_chosen(monkeypatch):
     monkeypatch.setenv("KPLIB_CXX", "g++")
-    monkeypatch.setenv("KPLIB_CXXFLAGS", "-O1 -mavx2 -mfma")
+    monkeypatch.setenv("KPLIB_CXXFLAGS", "-O1 -ffp-contract=off")
     op = kplib.compile_dense(np.ones((6, 11)), loader="compiler")
-    assert op.flags == "-O1 -mavx2 -mfma"
+    assert op.flags == "-O1 -ffp-contract=off"
     np.testing.assert_array_equal(op(np.ones(11)), np.full(6, 11.0))
     monkeypatch.setenv("KPLIB_CXXFLAGS", "-O1 -fno-such-flag")
     with pytest.raises(RuntimeError, match="no-such-flag"):
@@ -107,7 +107,8 @@ template <class T> struct Throwing {
 def throwing_program(tmp_path, monkeypatch):
     """A program whose second value of x says what it throws."""
     (tmp_path / "throwing.hpp").write_text(THROWING)
-    cppyy_loader._cppyy().add_include_path(str(tmp_path))
+    if not cppyy_loader.missing():
+        cppyy_loader._cppyy().add_include_path(str(tmp_path))
     monkeypatch.setenv("KPLIB_CXXFLAGS", f"-O1 -I{tmp_path}")
     return Program("kplib::Throwing<double>", "throwing.hpp", np.dtype(float), (2,), (1,), ((1,),),
                    1, lambda w, x: w[0] + x[:1])  # fmt: skip

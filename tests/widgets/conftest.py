@@ -1,0 +1,167 @@
+"""A browser, a local server and pages for one widget; nothing outside this machine is reached."""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+STATE = ("A", "B", "x", "order", "first", "step", "_esm", "_css")
+
+# What anywidget does in the page: import the module's text, add the style, call render({model, el}).
+MOCK_PAGE = """<!doctype html>
+<html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Widget</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+  body {{ margin: 16px; font: 16px/1.5 sans-serif; }}
+  html[data-theme=light] {{ --pst-color-text-base: #222832; color-scheme: light; background: #fff; }}
+  html[data-theme=dark] {{ --pst-color-text-base: #ced6dd; color-scheme: dark; background: #121212; }}
+</style></head>
+<body><main><h1>Widget</h1><div id="el"></div></main>
+<script id="state" type="application/json">{state}</script>
+<script type="module">
+class Model {{
+  constructor(state) {{ this.state = state; this.saved = []; this.handlers = {{}}; }}
+  get(key) {{ return this.state[key]; }}
+  set(key, value) {{
+    if (this.state[key] === value) return;
+    this.state[key] = value;
+    (this.handlers["change:" + key] ?? []).forEach((handler) => handler());
+  }}
+  on(name, handler) {{ (this.handlers[name] ??= []).push(handler); }}
+  off(name, handler) {{
+    this.handlers[name] = (this.handlers[name] ?? []).filter((h) => h !== handler);
+  }}
+  save_changes() {{
+    const {{ step, order, first }} = this.state;
+    this.saved.push({{ step, order, first }});
+  }}
+}}
+const {{ _esm, _css, ...state }} = JSON.parse(document.getElementById("state").textContent);
+const style = document.createElement("style");
+style.textContent = _css;
+document.head.append(style);
+const url = URL.createObjectURL(new Blob([_esm], {{ type: "text/javascript" }}));
+const module = await import(url);
+window.model = new Model(state);
+window.cleanup = await module.default.render({{ model: window.model, el: document.getElementById("el") }});
+document.body.dataset.ready = "yes";
+</script></body></html>"""
+
+
+def browser_path() -> str:
+    """Return $KPLIB_BROWSER or an installed Chromium or Chrome; fail when there is none."""
+    candidates = [os.environ.get("KPLIB_BROWSER", ""), *(shutil.which(b) or "" for b in BROWSERS)]
+    for path in candidates:
+        if path and Path(path).exists():
+            return path
+    pytest.fail("no browser: install Chromium or Chrome, or set KPLIB_BROWSER to its path")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browser_path(), headless=True, args=FLAGS
+        )
+        yield browser
+        browser.close()
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """Return a folder and the address under which it is served."""
+    folder = tmp_path_factory.mktemp("site")
+    handler = functools.partial(_QuietHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@dataclass
+class Visit:
+    """An open page and whatever went wrong on it."""
+
+    page: Any
+    problems: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def visit(chromium: Any, site: tuple[Path, str]) -> Iterator[Callable[..., Visit]]:
+    """Open html in a fresh context; at the end no error and no outside request may be left."""
+    folder, address = site
+    opened: list[tuple[Any, Visit]] = []
+
+    def open_page(html: str, *, width: int = 1280, **options: Any) -> Visit:
+        name = f"page-{len(list(folder.glob('page-*.html')))}.html"
+        (folder / name).write_text(html, encoding="utf-8")
+        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        page = context.new_page()
+        result = Visit(page)
+        opened.append((context, result))
+
+        def guard(route: Any) -> None:
+            url = route.request.url
+            if url.startswith((address, "blob:", "data:")):
+                route.continue_()
+            else:
+                result.problems.append(f"outside request: {url}")
+                route.abort()
+
+        page.route("**/*", guard)
+        page.on("pageerror", lambda error: result.problems.append(f"script error: {error}"))
+        page.on(
+            "console",
+            lambda message: (
+                result.problems.append(f"console: {message.text}")
+                if message.type in ("error", "warning") and "favicon" not in message.location["url"]
+                else None
+            ),
+        )
+        page.goto(f"{address}/{name}")
+        return result
+
+    yield open_page
+    for context, result in opened:
+        context.close()
+        assert result.problems == []
+
+
+@pytest.fixture
+def mount(visit: Callable[..., Visit]) -> Callable[..., Visit]:
+    """Mount a widget's own module and style on a mock model, in the way anywidget does."""
+
+    def mount_widget(widget: Any, *, theme: str = "light", **options: Any) -> Visit:
+        state = json.dumps(widget.get_state(STATE)).replace("</", "<\\/")
+        result = visit(MOCK_PAGE.format(theme=theme, state=state), **options)
+        result.page.wait_for_selector("body[data-ready=yes]")
+        return result
+
+    return mount_widget
