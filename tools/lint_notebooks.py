@@ -3,7 +3,8 @@
     .venv/bin/python tools/lint_notebooks.py book
 
 Every MyST page that names a kernel is read as a notebook and handed to `ruff check` and
-`ruff format --diff`: cell by cell, with the rules of pyproject.toml for `book/`.
+`ruff format --diff`: cell by cell, with the rules of pyproject.toml for `book/`, in lines that fit
+into the page's column.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 from pathlib import Path
 
 import jupytext
+
+LINE_LENGTH = 80  # characters of code that a page 1280 px wide shows without scrolling
 
 
 def notebooks(folder: Path) -> list[Path]:
@@ -30,7 +33,13 @@ def complaints(page: Path) -> str:
         return f"{page} names a kernel, but has no code cell\n"
     text = jupytext.writes(notebook, fmt="ipynb")
     # The page's own name, so that the messages name it and the rules for its folder hold.
-    from_stdin = ["--quiet", "--stdin-filename", str(page.with_suffix(".ipynb")), "-"]
+    from_stdin = [
+        "--quiet",
+        f"--line-length={LINE_LENGTH}",
+        "--stdin-filename",
+        str(page.with_suffix(".ipynb")),
+        "-",
+    ]
     found = ""
     for command in (["check", "--output-format", "concise"], ["format", "--diff"]):
         done = subprocess.run(

@@ -135,6 +135,6 @@ class CompiledNetwork:
 
     def __repr__(self) -> str:
         return (
-            f"<{self._program.name}: {self.parameters:,} parameters, {self._program.macs:,} MACs a "
-            f"step, {self.dtype}, loader {self.loader}>"
+            f"<CompiledNetwork: {self.input_size} inputs, {self.classes} classes, "
+            f"{self.parameters:,} parameters, {self.dtype}, {self.loader}>"
         )

@@ -180,17 +180,17 @@ class Matrix {
     const longest = Math.max(...rows.flat().map((v) => show(v).length));
     this.cells = rows.map((row, i) =>
       row.map((_, j) => {
-        const cell = make("span", { class: "kp-cell" }, make("span", { class: "kp-value" }));
-        if (index) cell.append(make("span", { class: "kp-index" }, String(index(i, j))));
+        const cell = make("span", { class: "kpw-cell" }, make("span", { class: "kpw-value" }));
+        if (index) cell.append(make("span", { class: "kpw-index" }, String(index(i, j))));
         return cell;
       }),
     );
-    this.body = make("span", { class: "kp-grid", role: "img" }, ...this.cells.flat());
+    this.body = make("span", { class: "kpw-grid", role: "img" }, ...this.cells.flat());
     this.body.style.setProperty("--cols", rows[0].length);
     this.body.style.setProperty("--chars", longest);
-    const label = make("span", { class: "kp-name", "aria-hidden": "true" }, name);
+    const label = make("span", { class: "kpw-name", "aria-hidden": "true" }, name);
     if (size) label.append(make("small", {}, ` ${size}`));
-    this.node = make("span", { class: "kp-matrix" }, label, this.body);
+    this.node = make("span", { class: "kpw-matrix" }, label, this.body);
     this.node.dataset.matrix = name;
     this.fill(() => !pending);
   }
@@ -200,7 +200,7 @@ class Matrix {
     const words = this.rows.map((row, i) =>
       row.map((value, j) => {
         const there = known(i, j);
-        this.cells[i][j].classList.toggle("kp-pending", !there);
+        this.cells[i][j].classList.toggle("kpw-pending", !there);
         this.cells[i][j].firstChild.textContent = there ? show(value) : "";
         return there ? show(value) : "empty";
       }),
@@ -222,13 +222,13 @@ function blockMatrix(A, B, W) {
   const [m2, n2] = [B.length, B[0].length];
   const blocks = A.flatMap((row, i) =>
     row.map((a, j) => {
-      const inner = make("span", { class: "kp-grid" });
+      const inner = make("span", { class: "kpw-grid" });
       inner.style.setProperty("--cols", n2);
       for (let p = 0; p < m2; p++) inner.append(...matrix.cells[i * m2 + p].slice(j * n2, (j + 1) * n2));
-      return make("span", { class: "kp-block" }, make("small", {}, `${factor(a)}${DOT}B`), inner);
+      return make("span", { class: "kpw-block" }, make("small", {}, `${factor(a)}${DOT}B`), inner);
     }),
   );
-  matrix.body.className = "kp-blocks";
+  matrix.body.className = "kpw-blocks";
   matrix.body.style.setProperty("--blocks", A[0].length);
   matrix.body.replaceChildren(...blocks);
   return matrix;
@@ -238,21 +238,21 @@ function blockMatrix(A, B, W) {
 function blockColumn(y, m1, m2) {
   const matrix = new Matrix("y", y.map((v) => [v]), { size: "", pending: true });
   const blocks = Array.from({ length: m1 }, (_, i) => {
-    const inner = make("span", { class: "kp-grid" });
+    const inner = make("span", { class: "kpw-grid" });
     inner.style.setProperty("--cols", 1);
     for (let p = 0; p < m2; p++) inner.append(matrix.cells[i * m2 + p][0]);
-    return make("span", { class: "kp-block kp-bare" }, make("small", {}, "\u00a0"), inner);
+    return make("span", { class: "kpw-block kpw-bare" }, make("small", {}, "\u00a0"), inner);
   });
-  matrix.body.className = "kp-blocks";
+  matrix.body.className = "kpw-blocks";
   matrix.body.style.setProperty("--blocks", 1);
   matrix.body.replaceChildren(...blocks);
   return matrix;
 }
 
-const sign = (text) => make("span", { class: "kp-sign", "aria-hidden": "true" }, text);
+const sign = (text) => make("span", { class: "kpw-sign", "aria-hidden": "true" }, text);
 
 function scroller(label, ...children) {
-  return make("div", { class: "kp-scroll", role: "group", "aria-label": label }, ...children);
+  return make("div", { class: "kpw-scroll", role: "group", "aria-label": label }, ...children);
 }
 
 /** The left panel: W x, a row at a time. */
@@ -260,11 +260,11 @@ function wholePanel(state) {
   const W = blockMatrix(state.A, state.B, state.W);
   const x = new Matrix("x", state.x.map((v) => [v]), { size: "" });
   const y = blockColumn(state.y, state.A.length, state.B.length);
-  const words = make("p", { class: "kp-words", "data-role": "whole-words" });
+  const words = make("p", { class: "kpw-words", "data-role": "whole-words" });
   const node = make(
     "div",
-    { class: "kp-panel kp-whole", role: "group", "aria-label": "The whole matrix" },
-    make("p", { class: "kp-title" }, `The whole matrix: W = A ${KRON} B, then y = W x`),
+    { class: "kpw-panel kpw-whole", role: "group", "aria-label": "The whole matrix" },
+    make("p", { class: "kpw-title" }, `The whole matrix: W = A ${KRON} B, then y = W x`),
     scroller("W times x", W.node, sign(DOT), x.node, sign("="), y.node),
     words,
   );
@@ -273,12 +273,12 @@ function wholePanel(state) {
     const used = (i, j) => i * n + j < step.whole;
     const now = (i, j) => used(i, j) && i * n + j >= before.whole;
     const row = Math.ceil(step.whole / n) - 1;
-    W.mark("kp-used", used);
-    W.mark("kp-now", now);
-    W.mark("kp-row", (i) => step.whole > before.whole && i === row);
-    x.mark("kp-now", (j) => state.W.some((_, i) => now(i, j)));
+    W.mark("kpw-used", used);
+    W.mark("kpw-now", now);
+    W.mark("kpw-row", (i) => step.whole > before.whole && i === row);
+    x.mark("kpw-now", (j) => state.W.some((_, i) => now(i, j)));
     y.fill((i) => (i + 1) * n <= step.whole);
-    y.mark("kp-now", (i) => (i + 1) * n <= step.whole && (i + 1) * n > before.whole);
+    y.mark("kpw-now", (i) => (i + 1) * n <= step.whole && (i + 1) * n > before.whole);
     words.textContent = describeWhole(state, step);
   };
   return { node, update };
@@ -303,18 +303,18 @@ function smallPanel(state) {
     return { left, right, out, node, line };
   });
   const y = new Matrix("y", [state.y], { size: "", pending: true });
-  y.node.classList.add("kp-inline");
+  y.node.classList.add("kpw-inline");
   const how = rowMajor ? "row by row" : "column by column";
   const formula = rowMajor ? "Y = A X B\u1d40" : "Y = B X A\u1d40";
   const node = make(
     "div",
-    { class: "kp-panel kp-small", role: "group", "aria-label": "Two small products" },
-    make("p", { class: "kp-title" }, `Two small products: ${formula}`),
+    { class: "kpw-panel kpw-small", role: "group", "aria-label": "Two small products" },
+    make("p", { class: "kpw-title" }, `Two small products: ${formula}`),
     ...lines.map((l) => l.node),
     scroller(`y is Y, read ${how}`, y.node),
     make(
       "p",
-      { class: "kp-words" },
+      { class: "kpw-words" },
       `The small digits are the places in x and y: X and Y are filled ${how}. ` +
         "The other memory order has the transposes of X, T and Y, and the same y.",
     ),
@@ -329,21 +329,21 @@ function smallPanel(state) {
       const here = step.kind === "entry" && step.which === which;
       const known = (i, j) => reached.has(`${which},${i},${j}`);
       out.fill(known);
-      out.mark("kp-used", known);
-      out.mark("kp-now", (i, j) => here && i === step.i && j === step.j);
-      left.mark("kp-now", (i) => here && i === step.i);
-      right.mark("kp-now", (_, j) => here && j === step.j);
+      out.mark("kpw-used", known);
+      out.mark("kpw-now", (i, j) => here && i === step.i && j === step.j);
+      left.mark("kpw-now", (i) => here && i === step.i);
+      right.mark("kpw-now", (_, j) => here && j === step.j);
       for (const operand of [left, right]) {
         if (operand.name !== "T") continue;
         operand.fill((i, j) => reached.has(`0,${i},${j}`));
-        operand.mark("kp-used", (i, j) => reached.has(`0,${i},${j}`));
+        operand.mark("kpw-used", (i, j) => reached.has(`0,${i},${j}`));
       }
     });
     const read = step.kind === "read" || step.kind === "catch-up";
     y.fill(() => read);
-    y.mark("kp-used", () => read);
-    y.mark("kp-now", () => step.kind === "read");
-    lines[1].out.mark("kp-read", () => step.kind === "read");
+    y.mark("kpw-used", () => read);
+    y.mark("kpw-now", () => step.kind === "read");
+    lines[1].out.mark("kpw-read", () => step.kind === "read");
   };
   return { node, update };
 }
@@ -360,23 +360,23 @@ function countPanel(state) {
   const names = { whole: "W x", small: "two small products" };
   const sums = { whole: `${state.m} ${TIMES} ${state.x.length} =`, small: `${first} + ${second} =` };
   const rows = ["whole", "small"].map((key) => {
-    const bar = make("span", { class: "kp-bar" });
-    const track = make("span", { class: "kp-track", "aria-hidden": "true" }, bar);
+    const bar = make("span", { class: "kpw-bar" });
+    const track = make("span", { class: "kpw-track", "aria-hidden": "true" }, bar);
     track.style.setProperty("--part", total[key] / scale);
     const count = make("b", { "data-role": `${key}-count` });
     const text = make("span", {}, count, ` of ${sums[key]} `, make("b", { "data-role": `${key}-total` }, String(total[key])));
-    const note = make("span", { class: "kp-muted" }, stored[key]);
+    const note = make("span", { class: "kpw-muted" }, stored[key]);
     const node = make(
       "div",
-      { class: `kp-count kp-${key}` },
-      make("span", { class: "kp-count-name" }, names[key]), track, text, note,
+      { class: `kpw-count kpw-${key}` },
+      make("span", { class: "kpw-count-name" }, names[key]), track, text, note,
     );
     return { key, bar, count, node };
   });
   const node = make(
     "div",
-    { class: "kp-counts", role: "group", "aria-label": "Multiplications so far" },
-    make("p", { class: "kp-title" }, "Multiplications so far"),
+    { class: "kpw-counts", role: "group", "aria-label": "Multiplications so far" },
+    make("p", { class: "kpw-title" }, "Multiplications so far"),
     ...rows.map((r) => r.node),
   );
   const update = (step) => {
@@ -424,7 +424,7 @@ function derive(model) {
 }
 
 function render({ model, el }) {
-  const id = `kp-product-${++instances}`;
+  const id = `kpw-product-${++instances}`;
   const set = (changes) => {
     for (const [key, value] of Object.entries(changes)) model.set(key, value);
     model.save_changes();
@@ -477,14 +477,14 @@ function render({ model, el }) {
   const restart = button("restart", "Restart", () => byHand(0));
   const slider = make("input", { type: "range", min: 0, step: 1, "aria-label": "Step" });
   slider.addEventListener("input", () => byHand(Number(slider.value)));
-  const position = make("span", { class: "kp-position", "data-role": "position" });
+  const position = make("span", { class: "kpw-position", "data-role": "position" });
   const pace = make(
     "select",
     { "aria-label": "Speed" },
     ...[0.5, 1, 2, 4].map((v) => make("option", { value: v, ...(v === 1 && { selected: "" }) }, `${v}${TIMES}`)),
   );
   pace.addEventListener("change", () => (speed = Number(pace.value)));
-  const words = make("p", { class: "kp-step", "aria-live": "polite", "data-role": "words" });
+  const words = make("p", { class: "kpw-step", "aria-live": "polite", "data-role": "words" });
 
   const order = radios(
     `${id}-order`,
@@ -509,27 +509,27 @@ function render({ model, el }) {
     },
   );
 
-  const stage = make("div", { class: "kp-stage" });
+  const stage = make("div", { class: "kpw-stage" });
   const root = make(
     "figure",
-    { class: "kp-product", tabindex: "-1", "aria-labelledby": `${id}-caption`, "data-lm-suppress-shortcuts": "true" },
-    make("figcaption", { id: `${id}-caption` }, QUESTION),
+    { class: "kpw-product", tabindex: "-1", "aria-labelledby": `${id}-caption`, "data-lm-suppress-shortcuts": "true" },
+    make("figcaption", { class: "kpw-question", id: `${id}-caption` }, QUESTION),
     make(
       "div",
-      { class: "kp-controls", role: "group", "aria-label": "Animation" },
+      { class: "kpw-controls", role: "group", "aria-label": "Animation" },
       restart, previous, play, next, slider, position, pace,
     ),
     words,
     stage,
-    make("div", { class: "kp-choices" }, order.node, first.node),
-    make("p", { class: "kp-muted kp-keys" }, "Keys: \u2190 and \u2192 step, space plays, Home restarts."),
+    make("div", { class: "kpw-choices" }, order.node, first.node),
+    make("p", { class: "kpw-muted kpw-keys" }, "Keys: \u2190 and \u2192 step, space plays, Home restarts."),
   );
 
   const onKey = (event) => {
     const target = event.target;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     if (target.matches("select, input[type=radio]")) return;
-    const scrolls = target.matches(".kp-scroll, input[type=range]");
+    const scrolls = target.matches(".kpw-scroll, input[type=range]");
     const isButton = target.closest("button") !== null;
     const actions = {
       ...(!scrolls && {
@@ -563,7 +563,7 @@ function render({ model, el }) {
   };
   // A row that scrolls must be reachable by keyboard; one that does not should be no tab stop.
   const watchScroll = () =>
-    stage.querySelectorAll(".kp-scroll").forEach((box) => {
+    stage.querySelectorAll(".kpw-scroll").forEach((box) => {
       if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     });
@@ -572,7 +572,7 @@ function render({ model, el }) {
     state = derive(model);
     panels = [wholePanel(state), { ...smallPanel(state), byNumber: true }, countPanel(state)];
     stage.replaceChildren(
-      make("div", { class: "kp-panels" }, panels[0].node, panels[1].node),
+      make("div", { class: "kpw-panels" }, panels[0].node, panels[1].node),
       panels[2].node,
     );
     order.set(state.order);

@@ -23,7 +23,7 @@ EXAMPLE: dict[str, list[Any]] = {
     "B": [[1, 0, 2], [2, 1, 1]],
     "x": [1, 2, 0, 3, 1, 2],
 }
-"""The default: small integers, unequal factors, and an order of products that matters (24 or 36)."""
+"""The default: small integers, unequal factors, an order of products that matters (24 or 36)."""
 
 
 def _asset(name: str) -> str:
@@ -101,9 +101,9 @@ class ProductAnimator(anywidget.AnyWidget):
     _esm = _asset("product.js")
     _css = _asset("product.css")
 
-    A = traitlets.List(read_only=True).tag(sync=True)
-    B = traitlets.List(read_only=True).tag(sync=True)
-    x = traitlets.List(read_only=True).tag(sync=True)
+    A: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
+    B: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
+    x: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
     order = traitlets.Enum(["row-major", "column-major"], "row-major").tag(sync=True)
     first = traitlets.Enum(["A", "B"], "B").tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
@@ -118,7 +118,7 @@ class ProductAnimator(anywidget.AnyWidget):
         first: str | None = None,
         step: int = 0,
     ) -> None:
-        given = {"A": A, "B": B, "x": x}
+        given: dict[str, Any] = {"A": A, "B": B, "x": x}
         missing = [name for name, value in given.items() if value is None]
         if missing and len(missing) < len(given):
             raise ShapeError(f"A, B and x go together, but {' and '.join(missing)} is missing")
@@ -174,7 +174,7 @@ class ProductAnimator(anywidget.AnyWidget):
 
 
 def _small_shape(A: NDArray[Any], B: NDArray[Any], x: NDArray[Any]) -> FactorShape:
-    """Return the factor shape, or raise a ShapeError if x does not fit or W is too large to read."""
+    """Return the factor shape; a ShapeError if x does not fit or W is too large to read."""
     shape = FactorShape(*A.shape, *B.shape)
     if max(shape.m, shape.n) > LARGEST:
         raise ShapeError(

@@ -25,14 +25,16 @@ FLAGS = [
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 STATE = ("A", "B", "x", "order", "first", "step", "_esm", "_css")
 
-# What anywidget does in the page: import the module's text, add the style, call render({model, el}).
+# What anywidget does: import the module's text, add the style, call render({model, el}).
 MOCK_PAGE = """<!doctype html>
 <html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Widget</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
   body {{ margin: 16px; font: 16px/1.5 sans-serif; }}
-  html[data-theme=light] {{ --pst-color-text-base: #222832; color-scheme: light; background: #fff; }}
-  html[data-theme=dark] {{ --pst-color-text-base: #ced6dd; color-scheme: dark; background: #121212; }}
+  html {{ color: var(--pst-color-text-base); }}
+  html[data-theme=light] {{ --pst-color-text-base: #222832; background: #fff; }}
+  html[data-theme=dark] {{ --pst-color-text-base: #ced6dd; background: #121212; }}
+  html[data-theme=dark] {{ color-scheme: dark; }}
 </style></head>
 <body><main><h1>Widget</h1><div id="el"></div></main>
 <script id="state" type="application/json">{state}</script>
@@ -61,7 +63,8 @@ document.head.append(style);
 const url = URL.createObjectURL(new Blob([_esm], {{ type: "text/javascript" }}));
 const module = await import(url);
 window.model = new Model(state);
-window.cleanup = await module.default.render({{ model: window.model, el: document.getElementById("el") }});
+const el = document.getElementById("el");
+window.cleanup = await module.default.render({{ model: window.model, el }});
 document.body.dataset.ready = "yes";
 </script></body></html>"""
 
