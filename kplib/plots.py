@@ -588,8 +588,8 @@ def product_figure(A: ArrayLike, B: ArrayLike, x: ArrayLike) -> Picture:
         f"With the whole matrix, W x takes {shape.m * shape.n} multiplications. With two small "
         f"products it takes {counts[0]} + {counts[1]} = {sum(counts)}: X, which is x written row "
         f"by row, is {_in_words(X)}; {operands[0][0]} times {operands[1][0]} is "
-        f"T = {_in_words(T)}; {operands[3][0]} times {operands[4][0]} is Y = {_in_words(Y)}. Y read row by row is "
-        f"y = {_in_words(y.T)}, the same as W x."
+        f"T = {_in_words(T)}; {operands[3][0]} times {operands[4][0]} is "
+        f"Y = {_in_words(Y)}. Y read row by row is y = {_in_words(y.T)}, the same as W x."
     )
     return Picture(_matrix_lines(lines), "y = (A ⊗ B) x in two ways", description)
 

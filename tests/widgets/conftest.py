@@ -144,7 +144,7 @@ def visit(chromium: Any, site: tuple[Path, str]) -> Iterator[Callable[..., Visit
             "console",
             lambda message: (
                 result.problems.append(f"console: {message.text}")
-                if message.type in ("error", "warning") and "favicon" not in message.location["url"]
+                if message.type == "error" and "favicon" not in message.location["url"]
                 else None
             ),
         )
