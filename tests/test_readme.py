@@ -22,17 +22,19 @@ def readme():
     return (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def block(text: str, language: str) -> str:
-    """Return the only fenced block of that language."""
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    return found
+def blocks(text: str, language: str) -> list[str]:
+    """Return the fenced blocks of that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-def test_the_example_prints_what_the_readme_says(readme):
-    command = [sys.executable, "-W", "error", "-c", block(readme, "python")]
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_examples_print_what_the_readme_says(readme, number):
+    examples, outputs = blocks(readme, "python"), blocks(readme, "text")
+    assert len(examples) == len(outputs) == 2
+    command = [sys.executable, "-W", "error", "-c", examples[number]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == block(readme, "text")
+    assert done.stdout == outputs[number]
     assert done.stderr == ""
 
 
