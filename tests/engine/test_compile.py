@@ -1,8 +1,14 @@
 """A compiled network gives the logits of the PyTorch model that it was made from."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import kplib
 from kplib.engine.reference import lstm_classifier, sigmoid
@@ -149,6 +155,38 @@ def test_wrong_inputs_are_refused_with_their_sizes():
         net.bind(good, np.zeros(4, "f4"))
     with pytest.raises(BufferLayoutError, match="list"):
         net.bind([[0.0] * 4], out)
+
+
+@pytest.fixture(scope="module")
+def small_net():
+    return kplib.compile(classifier(4, 6, 3))
+
+
+arrays = st.builds(
+    lambda shape, dtype, step: np.zeros((*shape, step), dtype)[..., 0],
+    st.sampled_from([(), (3,), (4,), (5, 4), (0, 4), (5, 0), (5, 3), (2, 5, 4), (2, 3), (0, 3)]),
+    st.sampled_from(["f4", "f8", ">f4", "i2", "c8", "?", "O"]),
+    st.sampled_from([1, 2]),
+)
+anything = st.one_of(arrays, st.sampled_from([None, 3, "text", b"bytes", [], [[0.0] * 4], {}]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(x=anything, logits=anything)
+def test_any_input_gives_logits_or_a_clear_error(small_net, x, logits):
+    for call in (lambda: small_net(x), lambda: small_net.bind(x, logits)()):
+        try:
+            result = call()
+        except (ShapeError, DtypeError, BufferLayoutError):
+            continue
+        if result is not None:
+            assert result.shape == (*np.shape(x)[:-2], 3)
+
+
+def test_guard_pages_around_every_buffer_are_never_touched():
+    script = Path(__file__).parents[1] / "guarded_buffers.py"
+    done = subprocess.run([sys.executable, script, "network"], capture_output=True, text=True)
+    assert done.stdout == "nothing touched the guards\n", (done.returncode, done.stderr[-2000:])
 
 
 def test_counts_source_and_repr():

@@ -3,7 +3,7 @@
 import mmap
 import subprocess
 import sys
-import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,65 +150,15 @@ def test_a_call_converts_only_what_loses_nothing(op):
             operation(x.astype(wide))
 
 
-GUARDED = textwrap.dedent("""
-    # x, y and the weights end right before a page that may not be touched, or start behind one.
-    import ctypes, mmap, sys
-    import numpy as np
-    import kplib
-    from kplib.kernels.loaders import base
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    PAGE = mmap.PAGESIZE
-    kept = []
-
-    def guarded(count, dtype, at_end, alignment=1):
-        size = count * np.dtype(dtype).itemsize
-        pages = -(-size // PAGE)
-        area = mmap.mmap(-1, (pages + 2) * PAGE)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(area))
-        for guard in (start, start + (pages + 1) * PAGE):
-            assert libc.mprotect(ctypes.c_void_p(guard), PAGE, 0) == 0
-        kept.append(area)
-        offset = PAGE + (pages * PAGE - size) // alignment * alignment if at_end else PAGE
-        return np.frombuffer(area, dtype, count, offset)
-
-    shapes = [
-        (59, 8, 2, 16), (14, 4, 11, 41), (8, 4, 5, 17), (89, 15, 2, 17), (8, 4, 4, 12),
-        (16, 16, 16, 16), (1, 1, 1, 1), (1, 3, 37, 19), (67, 3, 1, 29), (13, 9, 3, 31),
-        (37, 2, 6, 3), (19, 3, 7, 2), (5, 70, 33, 3), (3, 5, 75, 41), (4, 33, 33, 5),
-    ]
-    rng = np.random.default_rng(0)
-    if sys.argv[1] == "beyond":  # the guard itself works
-        guarded(8, "f4", True)
-        ctypes.string_at(guarded(8, "f4", True).ctypes.data, 33)
-    for shape in shapes:
-        m1, n1, m2, n2 = shape
-        for dtype in ("f4", "f8"):
-            A = rng.integers(-3, 4, (m1, n1)).astype(dtype)
-            B = rng.integers(-3, 4, (m2, n2)).astype(dtype)
-            D = rng.integers(-3, 4, (3, n1 * n2)).astype(dtype)
-            W = np.vstack([D, np.kron(A, B)])
-            for at_end in (True, False):
-                base.aligned_empty = lambda count, kind: guarded(count, kind, at_end, 64)
-                op = kplib.compile_hybrid(D, A, B)
-                x, y = guarded(n1 * n2, dtype, at_end), guarded(3 + m1 * m2, dtype, at_end)
-                x[:] = rng.integers(-3, 4, x.size)
-                op.bind(x, y)()
-                assert (y == W @ x).all(), shape
-                assert (op(x) == W @ x).all(), shape
-    print("nothing touched the guards")
-""")
+def run_guarded(what):
+    script = Path(__file__).parents[1] / "guarded_buffers.py"
+    return subprocess.run([sys.executable, script, what], capture_output=True, text=True)
 
 
-def test_guard_pages_around_every_buffer_are_never_touched(tmp_path):
-    script = tmp_path / "guarded.py"
-    script.write_text(GUARDED)
-    done = subprocess.run(
-        [sys.executable, script, "within"], capture_output=True, text=True, check=False
-    )
+def test_guard_pages_around_every_buffer_are_never_touched():
+    done = run_guarded("matvec")
     assert done.stdout == "nothing touched the guards\n", (done.returncode, done.stderr[-2000:])
-    beyond = subprocess.run([sys.executable, script, "beyond"], capture_output=True, check=False)
-    assert beyond.returncode < 0  # killed by a signal: the guards do guard
+    assert run_guarded("beyond").returncode < 0  # killed by a signal: the guards do guard
 
 
 def test_neighbours_that_are_nan_do_not_leak(op):
