@@ -445,9 +445,9 @@ def book_assets(site):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_embedded_as_in_the_book(visit, book_assets, theme, width):
     widget = ProductAnimator(A, B, X)
-    data = ipywidgets.embed.embed_data(
-        views=[widget], state=ipywidgets.embed.dependency_state([widget])
-    )
+    # In full, as a notebook's kernel hands it over: a widget's module is the default of a trait.
+    everything = ipywidgets.embed.dependency_state([widget], drop_defaults=False)
+    data = ipywidgets.embed.embed_data(views=[widget], state=everything)
     state = json.dumps(data["manager_state"]).replace("</", "<\\/")
     view = json.dumps(data["view_specs"][0])
     html = EMBED_PAGE.format(theme=theme, view=view, state=state)
