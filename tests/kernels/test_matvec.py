@@ -202,23 +202,25 @@ def test_many_threads_may_compile_and_call_at_a_time():
 @pytest.mark.parametrize("loader", ["cppyy", "compiler"])
 @pytest.mark.parametrize("bound", [True, False])
 def test_long_calls_let_other_threads_run(loader, bound):
-    op = kplib.compile_dense(np.ones((64, 64)), loader=loader)
-    x, y = np.ones((40_000, 64)), np.empty((40_000, 64))
+    op = kplib.compile_dense(np.ones((512, 512)), loader=loader)
+    x, y = np.ones((8_000, 512)), np.empty((8_000, 512))
     call = op.bind(x, y) if bound else lambda: op(x)
-    done = threading.Event()
+    took = []
 
     def long_call():
+        start = time.perf_counter()
         call()
-        done.set()
+        took.append(time.perf_counter() - start)
 
     thread = threading.Thread(target=long_call)
-    ticks = 0
-    thread.start()
-    while not done.is_set():
-        ticks += 1
-        time.sleep(0)
+    last, longest_wait = time.perf_counter(), 0.0
+    thread.start()  # waits for the thread to run, so it may itself be stopped by the call
+    while thread.is_alive():
+        time.sleep(0.001)
+        now = time.perf_counter()
+        last, longest_wait = now, max(longest_wait, now - last)
     thread.join()
-    assert ticks > 10  # a call that kept the GIL would leave one or two
+    assert longest_wait < 0.5 * took[0]  # a call that kept the GIL would have stopped this loop
 
 
 @pytest.mark.parametrize("loader", LOADERS)
