@@ -1,15 +1,11 @@
-"""The built pages, a local server for them, and one headless Chromium for the whole session."""
+"""The built pages, and pages opened with everything that goes wrong on them."""
 
 from __future__ import annotations
 
 import functools
-import http.server
 import importlib.util
-import os
 import re
-import shutil
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,16 +17,6 @@ ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
 TEST_ASSETS = ROOT / ".cache" / "test-assets"
 NOT_BUILT = "no built pages"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-BROWSER_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # Pages without content of their own.
 REDIRECT = "index.html"
 
@@ -84,45 +70,10 @@ def test_assets() -> Path:
     return TEST_ASSETS
 
 
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="session")
-def address(html: Path) -> Iterator[str]:
+def address(html: Path, serve: Callable[[Path], str]) -> str:
     """Serve the pages on this machine; the address without a slash at the end."""
-    handler = functools.partial(_QuietHandler, directory=str(html))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def browser_path() -> str:
-    """The browser in $KPLIB_BROWSER, else an installed Chromium or Chrome."""
-    for name in filter(None, [os.environ.get("KPLIB_BROWSER"), *BROWSERS]):
-        if path := shutil.which(name):
-            return path
-    pytest.fail(
-        f"No browser: install chromium, or name one in KPLIB_BROWSER. Looked for {BROWSERS}.",
-        pytrace=False,
-    )
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Start one headless browser for all tests."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browser_path(), headless=True, args=BROWSER_FLAGS
-        )
-        yield browser
-        browser.close()
+    return serve(html)
 
 
 @dataclass

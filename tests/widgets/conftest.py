@@ -1,11 +1,6 @@
-"""A browser, a local server and pages for one widget; nothing outside this machine is reached."""
+"""Pages for one widget; nothing outside this machine is reached."""
 
-import functools
-import http.server
 import json
-import os
-import shutil
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +8,6 @@ from typing import Any
 
 import pytest
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 STATE = ("A", "B", "x", "order", "first", "step", "_esm", "_css")
 
 # What anywidget does: import the module's text, add the style, call render({model, el}).
@@ -69,43 +54,13 @@ document.body.dataset.ready = "yes";
 </script></body></html>"""
 
 
-def browser_path() -> str:
-    """Return $KPLIB_BROWSER or an installed Chromium or Chrome; fail when there is none."""
-    candidates = [os.environ.get("KPLIB_BROWSER", ""), *(shutil.which(b) or "" for b in BROWSERS)]
-    for path in candidates:
-        if path and Path(path).exists():
-            return path
-    pytest.fail("no browser: install Chromium or Chrome, or set KPLIB_BROWSER to its path")
-
-
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browser_path(), headless=True, args=FLAGS
-        )
-        yield browser
-        browser.close()
-
-
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_args: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Path], str]
+) -> tuple[Path, str]:
     """Return a folder and the address under which it is served."""
     folder = tmp_path_factory.mktemp("site")
-    handler = functools.partial(_QuietHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    return folder, serve(folder)
 
 
 @dataclass
@@ -117,7 +72,7 @@ class Visit:
 
 
 @pytest.fixture
-def visit(chromium: Any, site: tuple[Path, str]) -> Iterator[Callable[..., Visit]]:
+def visit(browser: Any, site: tuple[Path, str]) -> Iterator[Callable[..., Visit]]:
     """Open html in a fresh context; at the end no error and no outside request may be left."""
     folder, address = site
     opened: list[tuple[Any, Visit]] = []
@@ -125,7 +80,7 @@ def visit(chromium: Any, site: tuple[Path, str]) -> Iterator[Callable[..., Visit
     def open_page(html: str, *, width: int = 1280, **options: Any) -> Visit:
         name = f"page-{len(list(folder.glob('page-*.html')))}.html"
         (folder / name).write_text(html, encoding="utf-8")
-        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         page = context.new_page()
         result = Visit(page)
         opened.append((context, result))

@@ -1,0 +1,73 @@
+"""What the tests of the book and of the widgets share: one headless browser, and local servers.
+
+One browser for the whole session, because Playwright's synchronous API runs once in a process.
+"""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def browser_path() -> str:
+    """The browser in $KPLIB_BROWSER, else an installed Chromium or Chrome; none is a failure."""
+    for name in filter(None, [os.environ.get("KPLIB_BROWSER"), *BROWSERS]):
+        if path := shutil.which(name):
+            return path
+    pytest.fail(
+        f"No browser: install chromium, or name one in KPLIB_BROWSER. Looked for {BROWSERS}.",
+        pytrace=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Start one headless browser for all tests."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browser_path(), headless=True, args=BROWSER_FLAGS
+        )
+        yield browser
+        browser.close()
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[str]:
+    handler = functools.partial(_QuietHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[[Path], str]]:
+    """Serve a folder on this machine; returns the address without a slash at the end."""
+    with ExitStack() as servers:
+        yield lambda folder: servers.enter_context(_served(folder))
