@@ -1,5 +1,6 @@
 """The README: its example runs, its numbers are computed, its links lead somewhere."""
 
+import json
 import re
 import subprocess
 import sys
@@ -49,6 +50,19 @@ def test_the_numbers_in_the_text_are_those_of_the_shape(readme):
         f"has rank {GATE.rank} at most, where `W` could have {min(GATE.m, GATE.n)}.",
     ):
         assert sentence in " ".join(prose.split())
+
+
+def test_the_speed_table_is_the_record(readme):
+    record = json.loads((ROOT / "book/results/bench/matvec-amd-epyc.json").read_text())
+    tables = [table for table in record["tables"] if table["setting"] == "python"]
+    assert len(tables) >= 5
+    for table in tables:
+        median = {row["peer"]: row["nanoseconds"]["median"] for row in table["rows"]}
+        dot, kron = median[table["baseline"]], median["kplib compile_kron, bound"]
+        shape = kplib.FactorShape(*(table["shape"][name] for name in ("m1", "n1", "m2", "n2")))
+        size = f"{shape.m} × {shape.n}"
+        row = f"| {table['case']} | {size} | {dot:,.0f} ns | {kron:,.0f} ns | {dot / kron:.0f} |"
+        assert row in readme
 
 
 def test_the_rank_is_what_the_text_says():
