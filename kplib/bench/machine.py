@@ -122,7 +122,7 @@ def libraries() -> dict[str, object]:
     True
     """
     cxx = compiler()
-    first_line = (_output(cxx, "--version") or "").partition("\n")[0] if cxx else ""
+    first_line = (_output(*cxx, "--version") or "").partition("\n")[0] if cxx else ""
     return {
         "versions": {name: version for name in LIBRARIES if (version := _version(name))},
         "blas": blas(),

@@ -72,8 +72,12 @@ def compiler_command() -> list[str]:
     """
     if reason := compiler_loader.missing():
         raise Unavailable(reason)
-    cxx = str(compiler_loader.compiler())
-    return [cxx, "-std=c++17", *shlex.split(compiler_loader.flags()), "-DNDEBUG"]
+    return [
+        *compiler_loader.compiler(),
+        "-std=c++17",
+        *shlex.split(compiler_loader.flags()),
+        "-DNDEBUG",
+    ]
 
 
 @cache

@@ -37,7 +37,8 @@ def compile(model: Classifier, *, loader: str | None = None) -> CompiledNetwork:
     Raises
     ------
     TypeError
-        If the model is not a `Classifier`, or its layer has no compiled form.
+        If the model is not a `Classifier`, its layer has no compiled form, or a part of it is a
+        subclass or has hooks, so that it computes something else.
     DtypeError
         If its parameters are neither float32 nor float64.
 
@@ -56,14 +57,7 @@ def compile(model: Classifier, *, loader: str | None = None) -> CompiledNetwork:
             f"compile takes a kplib.nn.Classifier (a recurrent layer and a head), found "
             f"{type(model).__name__}; wrap it: kplib.nn.Classifier(rnn, head)"
         )
-    rnn = LSTM.from_torch(model.rnn) if isinstance(model.rnn, nn.LSTM) else model.rnn
-    if not isinstance(rnn, LSTM):
-        raise TypeError(f"compile has no form for {type(rnn).__name__}; it takes an LSTM")
-    if rnn.num_layers != 1 or rnn.bidirectional:
-        raise TypeError(
-            f"compile takes one layer and one direction, found num_layers={rnn.num_layers}, "
-            f"bidirectional={rnn.bidirectional}"
-        )
+    rnn = _plain_lstm(model)
     dtype = _dtype(model)
     gates_type, gates_operands = _gates(rnn.weight, dtype)
     scalar = cpp_scalar(dtype)
@@ -87,14 +81,42 @@ def compile(model: Classifier, *, loader: str | None = None) -> CompiledNetwork:
     return CompiledNetwork(program, operands, loader, head_macs=head_macs, parameters=parameters)
 
 
+def _plain_lstm(model: Classifier) -> LSTM:
+    """Return the layer; TypeError for all that computes something else than its compiled form."""
+    rnn, head = model.rnn, model.head
+    if not (type(rnn) is LSTM or type(rnn) is nn.LSTM):
+        raise TypeError(f"compile has no form for {type(rnn).__name__}; it takes an LSTM itself")
+    projection = int(getattr(rnn, "proj_size", False))
+    if rnn.num_layers != 1 or rnn.bidirectional or projection:
+        raise TypeError(
+            f"compile takes one layer and one direction, found num_layers={rnn.num_layers}, "
+            f"bidirectional={rnn.bidirectional}, proj_size={projection}"
+        )
+    for module, plain in ((model, Classifier), (head, nn.Linear)):
+        if type(module).forward is not plain.forward:
+            raise TypeError(
+                f"{type(module).__name__} has a forward of its own, which compile would ignore"
+            )
+    for name, module in model.named_modules():
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise TypeError(
+                f"{name or 'the model'} has forward hooks, which compile would ignore; remove them "
+                f"first (after torch.nn.utils.prune: prune.remove makes the pruning permanent)"
+            )
+    for name, parameter in model.named_parameters():
+        if parameter.is_meta:
+            raise TypeError(f"{name} is on the meta device: it has no values to compile")
+    return rnn if isinstance(rnn, LSTM) else LSTM.from_torch(rnn)
+
+
 def _gates(weight: Weight, dtype: np.dtype) -> tuple[str, tuple[np.ndarray, ...]]:
     """Return the C++ type of a layer's gate product, and its operands."""
     scalar = cpp_scalar(dtype)
-    if isinstance(weight, KroneckerWeight):
+    if type(weight) is KroneckerWeight:
         s = weight.shape
         name = f"kplib::KronGates<{scalar}, {_GATES}, {s.m1}, {s.n1}, {s.m2}, {s.n2}>"
         return name, (_array(weight.A), _array(weight.B))
-    if isinstance(weight, DenseWeight):
+    if type(weight) is DenseWeight:
         name = f"kplib::DenseGates<{scalar}, {_GATES}, {weight.rows}, {weight.columns}>"
         return name, (_array(weight.matrix()),)
     raise TypeError(f"compile has no form for weights of kind {weight.kind!r}")

@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kplib.errors import ShapeError
-from kplib.kernels import loaders
 from kplib.kernels.buffers import as_argument, batch_count, check_bound
-from kplib.kernels.disassembly import disassemble
+from kplib.kernels.operation import CompiledOperation
 from kplib.kernels.program import Program
 
 
-class CompiledNetwork:
+class CompiledNetwork(CompiledOperation):
     """Logits of one sequence in one C++ call; made by `kplib.compile`.
 
     Attributes
@@ -22,7 +21,7 @@ class CompiledNetwork:
     dtype : numpy.dtype
         Of the weights, x and the logits.
     loader, flags : str
-        What compiled it, and the compiler flags.
+        What compiled it ("cppyy", "compiler" or "numpy"), and the compiler flags.
     parameters : int
         Of the model that it was made from.
     """
@@ -36,13 +35,8 @@ class CompiledNetwork:
         head_macs: int,
         parameters: int,
     ) -> None:
-        chosen = loaders.choose(loader)
-        self._program = program
-        self._implementation = chosen.implement(program, operands)
+        super().__init__(program, operands, loader)
         self._head_macs = head_macs
-        self.loader = chosen.name
-        self.flags = chosen.flags()
-        self.dtype = program.dtype
         self.parameters = parameters
         (self.input_size,) = program.x_shape
         (self.classes,) = program.y_shape
@@ -67,7 +61,7 @@ class CompiledNetwork:
             If x has more bits than the network computes in.
         """
         shape = np.shape(x)
-        inner = (self._steps("x", shape), self.input_size)
+        inner = (self._steps(shape), self.input_size)
         argument = as_argument(x, self.dtype, inner)
         y = np.empty((*shape[:-2], self.classes), self.dtype)
         count = batch_count("x", argument, inner)
@@ -90,48 +84,24 @@ class CompiledNetwork:
         ShapeError, DtypeError, BufferLayoutError
             If they are not.
         """
-        steps = self._steps("x", np.shape(x))
-        count = check_bound(x, logits, self.dtype, (steps, self.input_size), (self.classes,))
+        steps = self._steps(np.shape(x))
+        inner = (steps, self.input_size)
+        count = check_bound(x, logits, self.dtype, inner, (self.classes,), y_name="logits")
         if count == 0:
             return lambda: None
         return self._implementation.bind(x, logits, count, steps)
 
-    def _steps(self, name: str, shape: tuple[int, ...]) -> int:
-        if len(shape) < 2 or shape[-2] == 0:
+    def _steps(self, shape: tuple[int, ...]) -> int:
+        if len(shape) < 2 or shape[-2] == 0 or shape[-1] != self.input_size:
             raise ShapeError(
-                f"{name} has shape {shape}, but must be (..., steps, {self.input_size}) with at "
-                f"least one step"
+                f"x has shape {shape}, but must be (..., steps, {self.input_size}) with at least "
+                f"one step"
             )
         return shape[-2]
 
     def macs(self, steps: int) -> int:
         """Return the multiply-accumulates of one sequence: the gates at each step, and the head."""
         return steps * self._program.macs + self._head_macs
-
-    @property
-    def weights_bytes(self) -> int:
-        """Bytes of the packed weights, padding included."""
-        return self._implementation.weights_bytes
-
-    @property
-    def source(self) -> str:
-        """The C++ that was compiled, with kplib's headers written out."""
-        return self._program.source
-
-    def assembly(self) -> str:
-        """Return the machine code of one call, disassembled from memory.
-
-        Raises
-        ------
-        ValueError
-            Under the NumPy loader, which compiles nothing.
-        """
-        address = self._implementation.run_address
-        if address is None:
-            raise ValueError(
-                f"the loader {self.loader!r} compiles nothing, so there is no assembly"
-            )
-        return disassemble(address)
 
     def __repr__(self) -> str:
         return (

@@ -10,7 +10,8 @@ environment variable   meaning
 ``KPLIB_LOADER``       ``cppyy``, ``compiler`` or ``numpy``, instead of the first that works
 ``EXTRA_CLING_ARGS``   cppyy's own flags (``-O2 -march=native``), read when cppyy is first imported
 ``KPLIB_CXX``          the compiler of the loader ``compiler`` (else ``CXX``, g++, clang++, c++)
-``KPLIB_CXXFLAGS``     its flags (``-O3 -march=native``; on Arm ``-O3 -mcpu=native``)
+``KPLIB_CXXFLAGS``     its flags (``-O3 -march=native``; on Arm ``-O3 -mcpu=native``);
+                       ``-fno-fast-math`` is added, for the activations need exact rounding
 =====================  ===========================================================================
 """
 

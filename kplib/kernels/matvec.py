@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from kplib.errors import ShapeError
-from kplib.kernels import loaders
 from kplib.kernels.buffers import (
     as_argument,
     as_matrix,
@@ -14,13 +13,13 @@ from kplib.kernels.buffers import (
     check_bound,
     kernel_dtype,
 )
-from kplib.kernels.disassembly import disassemble
+from kplib.kernels.operation import CompiledOperation
 from kplib.kernels.program import Program, cpp_scalar
 from kplib.kron import hybrid_matvec, kron_matvec
 from kplib.shapes import FactorShape
 
 
-class CompiledMatvec:
+class CompiledMatvec(CompiledOperation):
     """y = W x in compiled code, for a W that is dense or has structure; made by ``compile_*``.
 
     The weights are copied and packed once and never change. One operation may be called from many
@@ -60,13 +59,7 @@ class CompiledMatvec:
     def __init__(
         self, program: Program, operands: tuple[np.ndarray, ...], loader: str | None
     ) -> None:
-        chosen = loaders.choose(loader)
-        packed = tuple(np.require(operand, program.dtype, ["C", "A"]) for operand in operands)
-        self._program = program
-        self._implementation = chosen.implement(program, packed)
-        self.loader = chosen.name
-        self.flags = chosen.flags()
-        self.dtype = program.dtype
+        super().__init__(program, operands, loader)
         self.macs = program.macs
         self.shape = (*program.y_shape, *program.x_shape)
 
@@ -90,7 +83,7 @@ class CompiledMatvec:
             If x has more bits than the operation computes in.
         """
         inner = self._program.x_shape
-        argument = as_argument(x, self.dtype, inner)
+        argument = as_argument(x, self.dtype, inner, self._program.x_reason)
         count = batch_count("x", argument, inner)
         y = np.empty(
             argument.shape[: argument.ndim - len(inner)] + self._program.y_shape, self.dtype
@@ -126,20 +119,11 @@ class CompiledMatvec:
         >>> bool((y == 7.0).all())
         True
         """
-        count = check_bound(x, y, self.dtype, self._program.x_shape, self._program.y_shape)
+        program = self._program
+        count = check_bound(x, y, self.dtype, program.x_shape, program.y_shape, program.x_reason)
         if count == 0:
             return _nothing
         return self._implementation.bind(x, y, count)
-
-    @property
-    def source(self) -> str:
-        """The C++ that was compiled, with kplib's headers written out."""
-        return self._program.source
-
-    @property
-    def weights_bytes(self) -> int:
-        """Bytes of the packed weights, padding included."""
-        return self._implementation.weights_bytes
 
     @property
     def function_address(self) -> int | None:
@@ -151,20 +135,6 @@ class CompiledMatvec:
         """Address of the packed weights, valid while this operation lives."""
         return self._implementation.weights_address
 
-    def assembly(self) -> str:
-        """Return the machine code of one call, disassembled from memory.
-
-        Raises
-        ------
-        ValueError
-            Under the NumPy loader, which compiles nothing.
-        """
-        if self.function_address is None:
-            raise ValueError(
-                f"the loader {self.loader!r} compiles nothing, so there is no assembly"
-            )
-        return disassemble(self.function_address)
-
     def __repr__(self) -> str:
         m, n = self.shape
         return (
@@ -175,6 +145,11 @@ class CompiledMatvec:
 
 def _nothing() -> None:
     """Compute nothing: the batch is empty."""
+
+
+def _factors_need(a: np.ndarray, b: np.ndarray) -> str:
+    n1, n2 = a.shape[1], b.shape[1]
+    return f"A {a.shape} and B {b.shape} need {n1} * {n2} = {n1 * n2}"
 
 
 def compile_kron(
@@ -232,6 +207,7 @@ def compile_kron(
         operands=(a.shape, b.shape),
         macs=FactorShape(m1, n1, m2, n2).macs,
         reference=lambda w, x: kron_matvec(w[0], w[1], x),
+        x_reason=_factors_need(a, b),
     )
     return CompiledMatvec(program, (a, b), loader)
 
@@ -280,10 +256,7 @@ def compile_hybrid(
     scalar = kernel_dtype({"D": d, "A": a, "B": b}, dtype)
     (r, n), (m1, n1), (m2, n2) = d.shape, a.shape, b.shape
     if n != n1 * n2:
-        raise ShapeError(
-            f"D {d.shape} has {n} columns, but A {a.shape} and B {b.shape} need "
-            f"{n1} * {n2} = {n1 * n2}"
-        )
+        raise ShapeError(f"D {d.shape} has {n} columns, but {_factors_need(a, b)}")
     if r == 0:
         return compile_kron(a, b, dtype=scalar, loader=loader)
     program = Program(
@@ -295,6 +268,7 @@ def compile_hybrid(
         operands=(d.shape, a.shape, b.shape),
         macs=r * n + FactorShape(m1, n1, m2, n2).macs,
         reference=lambda w, x: hybrid_matvec(w[0], w[1], w[2], x),
+        x_reason=_factors_need(a, b),
     )
     return CompiledMatvec(program, (d, a, b), loader)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kplib.errors import ShapeError
+
 INCLUDE = Path(__file__).parent / "include"
 _CPP_SCALARS = {"float32": "float", "float64": "double"}
 
@@ -35,6 +37,8 @@ class Program:
         Of one vector of x and of one result.
     sequence
         Whether an argument is a sequence of such vectors, of any length, and not one.
+    x_reason
+        Where the size of x comes from, for error messages.
     operands
         Shapes of the arrays that `pack` takes, in its order.
     macs
@@ -52,6 +56,12 @@ class Program:
     macs: int
     reference: Callable[[tuple[np.ndarray, ...], np.ndarray], np.ndarray] = field(compare=False)
     sequence: bool = False
+    x_reason: str = ""
+
+    def __post_init__(self) -> None:
+        sizes = (*self.x_shape, *self.y_shape)
+        if max(sizes) >= 2**31:
+            raise ShapeError(f"a size is {max(sizes)}, but compiled code takes sizes below 2**31")
 
     @property
     def x_bytes(self) -> int:

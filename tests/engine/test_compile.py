@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.utils.prune
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,10 +129,47 @@ def test_what_cannot_be_compiled_is_a_clear_type_error():
         )
         with pytest.raises(TypeError, match="one layer and one direction"):
             kplib.compile(model)
+    with pytest.raises(TypeError, match="proj_size=2"):
+        kplib.compile(Classifier(torch.nn.LSTM(4, 6, proj_size=2), torch.nn.Linear(2, 2)))
+    with pytest.raises(TypeError, match="meta device"):
+        kplib.compile(Classifier(LSTM(4, 6, device="meta"), torch.nn.Linear(6, 2)))
     with pytest.raises(DtypeError, match="float16"):
         kplib.compile(Classifier(LSTM(4, 6).half(), torch.nn.Linear(6, 2).half()))
     with pytest.raises(DtypeError, match=r"float32, torch.float64"):
         kplib.compile(Classifier(LSTM(4, 6), torch.nn.Linear(6, 2).double()))
+
+
+def test_what_computes_something_else_is_not_compiled():
+    class Doubled(Classifier):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    class Shifted(torch.nn.Linear):
+        def forward(self, h):
+            return super().forward(h) + 100
+
+    class Other(LSTM):
+        pass
+
+    layer, head = LSTM(4, 6), torch.nn.Linear(6, 2)
+    for model, text in [
+        (Doubled(layer, head), "Doubled has a forward of its own"),
+        (Classifier(layer, Shifted(6, 2)), "Shifted has a forward of its own"),
+        (Classifier(Other(4, 6), head), "no form for Other"),
+    ]:
+        with pytest.raises(TypeError, match=text):
+            kplib.compile(model)
+    model = Classifier(LSTM(4, 6), torch.nn.Linear(6, 2))
+    hook = model.head.register_forward_hook(lambda module, args, out: out + 50)
+    with pytest.raises(TypeError, match="head has forward hooks"):
+        kplib.compile(model)
+    hook.remove()
+    torch.nn.utils.prune.l1_unstructured(model.head, "weight", 0.5)
+    with pytest.raises(TypeError, match=r"prune\.remove"):
+        kplib.compile(model)
+    torch.nn.utils.prune.remove(model.head, "weight")
+    x = np.ones((3, 4), np.float32)
+    np.testing.assert_allclose(kplib.compile(model)(x), logits(model, x), atol=1e-6)
 
 
 def test_wrong_inputs_are_refused_with_their_sizes():
@@ -143,7 +181,7 @@ def test_wrong_inputs_are_refused_with_their_sizes():
         (
             np.zeros((5, 3), "f4"),
             ShapeError,
-            r"x has shape \(5, 3\), but must end in \(..., 5, 4\)",
+            r"x has shape \(5, 3\), but must be \(..., steps, 4\)",
         ),
         (np.zeros((5, 4)), DtypeError, "float64"),
     ]:
@@ -151,7 +189,7 @@ def test_wrong_inputs_are_refused_with_their_sizes():
             net(x)
         with pytest.raises((error, BufferLayoutError)):
             net.bind(x, out)
-    with pytest.raises(ShapeError, match=r"y has shape \(4,\)"):
+    with pytest.raises(ShapeError, match=r"logits has shape \(4,\)"):
         net.bind(good, np.zeros(4, "f4"))
     with pytest.raises(BufferLayoutError, match="list"):
         net.bind([[0.0] * 4], out)

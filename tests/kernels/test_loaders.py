@@ -35,7 +35,7 @@ def test_without_cppyy_the_compiler_takes_over_and_says_so_once(without_cppyy):
 
 
 def test_without_a_compiler_numpy_takes_over(without_cppyy, monkeypatch):
-    monkeypatch.setattr(compiler_loader, "compiler", lambda: None)
+    monkeypatch.setattr(compiler_loader, "compiler", list)
     with pytest.warns(KernelFallbackWarning, match="'numpy'.*not installed; no C.. compiler"):
         op = kplib.compile_kron(np.ones((2, 3)), np.ones((4, 5)))
     assert op.loader == "numpy"
@@ -65,6 +65,62 @@ def test_the_compiler_and_its_flags_can_be_chosen(monkeypatch):
     monkeypatch.setenv("KPLIB_CXXFLAGS", "-O1 -fno-such-flag")
     with pytest.raises(RuntimeError, match="no-such-flag"):
         kplib.compile_dense(np.ones((6, 11)), loader="compiler")
+
+
+def test_a_compiler_that_is_asked_for_is_used_or_named(monkeypatch):
+    monkeypatch.setenv("KPLIB_CXX", "no-such-compiler -x")
+    reason = "KPLIB_CXX is 'no-such-compiler -x', which is not on PATH"
+    assert kplib.kernels.available()["compiler"] == reason
+    with pytest.raises(ValueError, match="which is not on PATH"):
+        kplib.compile_dense(np.eye(2), loader="compiler")
+    monkeypatch.setenv("KPLIB_CXX", "false")
+    assert kplib.kernels.available()["compiler"].startswith("false does not compile C++17")
+    monkeypatch.setenv("KPLIB_CXX", "env g++")
+    assert kplib.compile_dense(np.eye(2), loader="compiler")(np.ones(2)).tolist() == [1.0, 1.0]
+    monkeypatch.delenv("KPLIB_CXX")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert kplib.kernels.available()["compiler"] == ""
+
+
+def test_the_warning_points_at_the_users_line(without_cppyy):
+    with pytest.warns(KernelFallbackWarning) as caught:
+        kplib.compile_dense(np.eye(3))
+    assert caught[0].filename == __file__
+
+
+def test_fast_math_is_overruled(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from kplib.nn import LSTM, Classifier
+
+    monkeypatch.setenv("KPLIB_CXXFLAGS", "-O3 -march=native -ffast-math")
+    torch.manual_seed(0)
+    model = Classifier(LSTM(6, 10), torch.nn.Linear(10, 3))
+    x = torch.randn(9, 6)
+    with torch.inference_mode():
+        expected = model(x).numpy()
+    np.testing.assert_allclose(
+        kplib.compile(model, loader="compiler")(x.numpy()), expected, atol=1e-6
+    )
+
+
+def test_a_second_import_of_the_loader_finds_what_cling_has():
+    code = (
+        "import importlib, numpy as np, kplib\n"
+        "from kplib.kernels.loaders import cppyy_loader\n"
+        "kplib.compile_dense(np.eye(3), loader='cppyy')\n"
+        "importlib.reload(cppyy_loader)\n"
+        "from kplib.kernels import loaders\n"
+        "loaders._LOADERS['cppyy'] = cppyy_loader\n"
+        "print(kplib.compile_dense(2 * np.eye(3), loader='cppyy')(np.ones(3)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[2. 2. 2.]\n", done.stderr
+
+
+def test_flags_are_those_that_cling_was_started_with(monkeypatch):
+    before = kplib.compile_dense(np.eye(2), loader="cppyy").flags
+    monkeypatch.setenv("EXTRA_CLING_ARGS", "-O0")
+    assert kplib.compile_dense(np.eye(2), loader="cppyy").flags == before
 
 
 def test_import_in_a_process_without_cppyy_or_torch():

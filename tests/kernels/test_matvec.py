@@ -1,6 +1,8 @@
 """Compiled products equal the dense ones: exactly on integers, closely on real numbers."""
 
+import copy
 import gc
+import pickle
 import re
 import threading
 import time
@@ -121,6 +123,16 @@ def test_the_dtype_is_the_operands_unless_it_is_given():
         kplib.compile_dense(A.astype(object))
     with pytest.raises(DtypeError, match="float16"):
         kplib.compile_kron(A, B, dtype=np.float16)
+    for bad in (A + 1j, A.astype(object), A.astype(str), A.astype("M8[s]")):
+        with pytest.raises(DtypeError, match="A is "):
+            kplib.compile_kron(bad, B, dtype="float32")
+    for large in (2**53 + 1, -(2**53) - 2):
+        with pytest.raises(DtypeError, match="not exact in float64"):
+            kplib.compile_dense([[large]])
+        with pytest.raises(DtypeError, match="not exact in float64"):
+            kplib.compile_dense([[1.0]])([large])
+    with pytest.raises(DtypeError, match="not exact in float64"):
+        kplib.compile_dense(np.array([[2**64 - 1]], np.uint64))
 
 
 def test_operands_that_do_not_fit_are_named_with_their_sizes():
@@ -131,6 +143,11 @@ def test_operands_that_do_not_fit_are_named_with_their_sizes():
         kplib.compile_hybrid(np.ones((2, 7)), one, np.ones((4, 2)))
     with pytest.raises(ShapeError, match=r"U \(2, 3\) has 3 columns, but V \(4, 2\) has 4 rows"):
         kplib.compile_lowrank(one, np.ones((4, 2)))
+    with pytest.raises(ShapeError, match=r"\(7,\), .* A \(2, 3\) and B \(4, 2\) need 3 \* 2 = 6"):
+        kplib.compile_kron(one, np.ones((4, 2)))(np.ones(7))
+    tall = np.ones((50_000, 1), np.float32)
+    with pytest.raises(ShapeError, match="2500000000, but compiled code takes sizes below"):
+        kplib.compile_kron(tall, tall)
     for bad in (np.ones(3), np.ones((2, 0)), np.ones((1, 2, 3)), 5.0):
         with pytest.raises(ShapeError, match="A has shape"):
             kplib.compile_kron(bad, one)
@@ -238,6 +255,14 @@ def test_a_bound_call_keeps_its_buffers_and_lets_them_go(loader):
     del run, view
     gc.collect()
     assert [reference() for reference in gone] == [None, None, None]
+
+
+def test_an_operation_can_be_copied_and_says_why_it_is_not_pickled():
+    op = kplib.compile_dense(np.eye(2))
+    assert copy.deepcopy({"op": op})["op"] is op
+    assert copy.copy(op) is op
+    with pytest.raises(TypeError, match="machine code of this process and cannot be pickled"):
+        pickle.dumps(op)
 
 
 def test_weights_cannot_be_changed_from_outside_and_report_their_size():

@@ -57,5 +57,5 @@ def choose(name: str | None = None) -> Loader:
     message = f"kplib kernels use the loader {loader.name!r}: {'; '.join(reasons)}"
     if reasons and message not in _told:
         _told.add(message)
-        warnings.warn(message, KernelFallbackWarning, stacklevel=3)
+        warnings.warn(message, KernelFallbackWarning, stacklevel=5)  # where compile_* is called
     return loader

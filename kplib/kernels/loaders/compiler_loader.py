@@ -24,15 +24,41 @@ name = "compiler"
 _lock = threading.Lock()
 
 
-def compiler() -> str | None:
-    """Return the C++ compiler's path, or None."""
-    wanted = (os.environ.get("KPLIB_CXX"), os.environ.get("CXX"), "g++", "clang++", "c++")
-    return next((path for cxx in wanted if cxx and (path := shutil.which(cxx))), None)
+def compiler() -> list[str]:
+    """Return the compiler's command, as a list of words; empty if there is none.
+
+    ``KPLIB_CXX`` is taken at its word; ``CXX`` only if it exists.
+    """
+    if wanted := os.environ.get("KPLIB_CXX"):
+        return _found(wanted)
+    usual = (os.environ.get("CXX", ""), "g++", "clang++", "c++")
+    return next((words for command in usual if (words := _found(command))), [])
+
+
+def _found(command: str) -> list[str]:
+    words = shlex.split(command)
+    return words if words and shutil.which(words[0]) else []
 
 
 def missing() -> str:
     """Return why this loader cannot be used here, or ""."""
-    return "" if compiler() else "no C++ compiler: g++, clang++ and c++ are not on PATH"
+    cxx = compiler()
+    if cxx:
+        return _trial(tuple(cxx))
+    if wanted := os.environ.get("KPLIB_CXX"):
+        return f"KPLIB_CXX is {wanted!r}, which is not on PATH"
+    return "no C++ compiler: g++, clang++ and c++ are not on PATH"
+
+
+@cache
+def _trial(cxx: tuple[str, ...]) -> str:
+    """Compile a line once; return what went wrong."""
+    command = [*cxx, "-std=c++17", "-fsyntax-only", "-x", "c++", "-"]
+    text = "#include <new>\nint kplib_trial = sizeof(std::align_val_t);\n"
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    return f"{shlex.join(cxx)} does not compile C++17: {done.stderr.strip()[:200]}"
 
 
 def flags() -> str:
@@ -42,7 +68,7 @@ def flags() -> str:
 
 
 @cache
-def _kernel(program: Program, cxx: str, cxx_flags: str) -> Kernel:
+def _kernel(program: Program, cxx: tuple[str, ...], cxx_flags: str) -> Kernel:
     text = (
         program.unit
         + f'extern "C" void kplib_table(std::intptr_t out) {{ {program.namespace}::table(out); }}\n'
@@ -50,8 +76,10 @@ def _kernel(program: Program, cxx: str, cxx_flags: str) -> Kernel:
     with tempfile.TemporaryDirectory(prefix="kplib-") as folder:
         source, library = Path(folder, "kernel.cpp"), Path(folder, "kernel.so")
         source.write_text(text)
-        command = [cxx, "-std=c++17", *shlex.split(cxx_flags), "-shared", "-fPIC", f"-I{INCLUDE}",
-                   str(source), "-o", str(library)]  # fmt: skip
+        command = [
+            *cxx, "-std=c++17", *shlex.split(cxx_flags), "-fno-fast-math", "-shared", "-fPIC",
+            f"-I{INCLUDE}", str(source), "-o", str(library),
+        ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{shlex.join(command)}\nfailed:\n{done.stderr}")
@@ -63,9 +91,8 @@ def _kernel(program: Program, cxx: str, cxx_flags: str) -> Kernel:
 
 def implement(program: Program, operands: tuple[np.ndarray, ...]) -> CompiledImplementation:
     """Compile the program, if it is new, and pack these operands."""
-    cxx = compiler()
-    if cxx is None:
-        raise RuntimeError(missing())
+    if reason := missing():
+        raise RuntimeError(reason)
     with _lock:
-        kernel = _kernel(program, cxx, flags())
+        kernel = _kernel(program, tuple(compiler()), flags())
     return CompiledImplementation(kernel, program, operands)

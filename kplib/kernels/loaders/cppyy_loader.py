@@ -36,16 +36,21 @@ def missing() -> str:
 
 
 def flags() -> str:
-    """Return the flags that Cling was, or will be, started with."""
-    return os.environ.get("EXTRA_CLING_ARGS", "-O2 -march=native").strip()
+    """Return the flags that Cling was started with."""
+    return _started()[1]
 
 
 @cache
-def _cppyy() -> Any:
+def _started() -> tuple[Any, str]:
+    """Import cppyy; return it and the flags, which cannot be changed from then on."""
     import cppyy
 
     cppyy.add_include_path(str(INCLUDE))
-    return cppyy
+    return cppyy, os.environ.get("EXTRA_CLING_ARGS", "-O2 -march=native").strip()
+
+
+def _cppyy() -> Any:
+    return _started()[0]
 
 
 @cache
@@ -63,7 +68,10 @@ def _call_makers() -> Any:
 @cache
 def _kernel(program: Program) -> Kernel:
     cppyy = _cppyy()
-    cppyy.cppdef(program.unit)
+    cppyy.cppdef("namespace kplib_compiled {}")
+    # Cling keeps its definitions when this module is reloaded, and takes none a second time.
+    if not hasattr(cppyy.gbl.kplib_compiled, program.name):
+        cppyy.cppdef(program.unit)
     compiled = getattr(cppyy.gbl.kplib_compiled, program.name)
     return Kernel.from_table(compiled.table, keep_alive=compiled)
 

@@ -9,6 +9,10 @@
 #include <type_traits>
 #include <utility>
 
+#ifdef __FAST_MATH__
+#error "kplib rounds and saturates by the rules of IEEE arithmetic: compile without -ffast-math"
+#endif
+
 #define KPLIB_INLINE inline __attribute__((always_inline))
 #define KPLIB_LAMBDA __attribute__((always_inline))
 

@@ -1,0 +1,71 @@
+"""What compiled products and compiled networks have in common: a program with its weights."""
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from kplib.kernels import loaders
+from kplib.kernels.disassembly import disassemble
+from kplib.kernels.program import Program
+
+
+class CompiledOperation:
+    """A program that a loader has compiled, with its packed weights, which never change.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        float32 or float64: of the weights, the argument and the result.
+    loader : str
+        What compiled it: "cppyy", "compiler" or "numpy".
+    flags : str
+        The compiler flags.
+    """
+
+    def __init__(
+        self, program: Program, operands: tuple[np.ndarray, ...], loader: str | None
+    ) -> None:
+        chosen = loaders.choose(loader)
+        packed = tuple(np.require(operand, program.dtype, ["C", "A"]) for operand in operands)
+        self._program = program
+        self._implementation = chosen.implement(program, packed)
+        self.loader = chosen.name
+        self.flags = chosen.flags()
+        self.dtype = program.dtype
+
+    @property
+    def source(self) -> str:
+        """The C++ that was compiled, kplib's headers included: it compiles alone."""
+        return self._program.source
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the packed weights, padding included."""
+        return self._implementation.weights_bytes
+
+    def assembly(self) -> str:
+        """Return the machine code of one call, disassembled from memory.
+
+        Raises
+        ------
+        ValueError
+            Under the NumPy loader, which compiles nothing.
+        """
+        address = self._implementation.run_address
+        if address is None:
+            raise ValueError(
+                f"the loader {self.loader!r} compiles nothing, so there is no assembly"
+            )
+        return disassemble(address)
+
+    def __copy__(self) -> "CompiledOperation":
+        return self  # nothing of it changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CompiledOperation":
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} holds machine code of this process and cannot be pickled; "
+            f"send what it was compiled from, and compile it there"
+        )
