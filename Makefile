@@ -2,7 +2,7 @@
 #
 #   VENV=DIR      where the environment stands (default .venv)
 #   PYTHON=PATH   the Python that makes it (default python3)
-#   PYTEST="..."  arguments for pytest, e.g. PYTEST="tests/kron -x"
+#   PYTEST="..."  arguments for pytest, e.g. PYTEST="tests/kernels -x"
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -1,10 +1,14 @@
 """Kronecker products for recurrent networks: algebra, compiled kernels, layers.
 
-The public names, nothing else. Names that need torch or a C++ compiler load on first use.
+The public names, nothing else. Names that need torch or a C++ compiler load on first use, so a star
+import, which is for what is always there, leaves them out; it leaves the builtin `compile` alone,
+too. Without torch those that need it are not in ``dir(kplib)``, and asking for one raises
+`kplib.errors.MissingExtraError`, an ImportError, which names what to install.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+import importlib
+import importlib.util
+import typing
 
 from kplib.kron import (
     chain_matvec,
@@ -31,10 +35,15 @@ from kplib.spectra import (
     singular_values,
 )
 
-if TYPE_CHECKING:
-    from kplib import engine, kernels, nn
-    from kplib.engine import compile
-    from kplib.kernels import compile_dense, compile_hybrid, compile_kron, compile_lowrank
+if typing.TYPE_CHECKING:
+    from kplib import engine as engine
+    from kplib import kernels as kernels
+    from kplib import nn as nn
+    from kplib.engine import compile as compile
+    from kplib.kernels import compile_dense as compile_dense
+    from kplib.kernels import compile_hybrid as compile_hybrid
+    from kplib.kernels import compile_kron as compile_kron
+    from kplib.kernels import compile_lowrank as compile_lowrank
 
 __version__ = "0.1.0"
 
@@ -49,31 +58,24 @@ _LAZY = {
     "compile_lowrank": "kplib.kernels",
     "compile": "kplib.engine",
 }
+_NEED_TORCH = {"nn", "engine", "compile"}
 
 __all__ = [
     "FactorShape",
     "algorithm4",
     "chain_matvec",
     "chain_rmatvec",
-    "compile",
-    "compile_dense",
-    "compile_hybrid",
-    "compile_kron",
-    "compile_lowrank",
     "condition_number",
     "determinant",
     "eigenvalues",
-    "engine",
     "factor_shapes",
     "full_rank_shapes",
     "hybrid_matvec",
     "hybrid_rmatvec",
-    "kernels",
     "kron_matvec",
     "kron_rmatvec",
     "log_determinant",
     "nearest_kron",
-    "nn",
     "pareto_front",
     "rank",
     "singular_values",
@@ -85,11 +87,13 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'kplib' has no attribute {name!r}")
     module = _LAZY[name]
     if module is None:
-        return import_module(f"kplib.{name}")
-    value = getattr(import_module(module), name)
+        return importlib.import_module(f"kplib.{name}")
+    value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # Only what can be had: tools such as inspect.getmembers ask for every name that stands here.
+    unavailable = set() if importlib.util.find_spec("torch") else _NEED_TORCH
+    return sorted({*globals(), *_LAZY} - unavailable)

@@ -31,8 +31,12 @@ def main() -> None:
             raise MissingExtraError("typer", "bench")
         build_app()()
     except _USER_ERRORS as error:
-        print(f"kplib: {error}", file=sys.stderr)
+        _print_error(error)
         sys.exit(2)
+
+
+def _print_error(error: Exception) -> None:
+    print(f"kplib: {error}", file=sys.stderr)
 
 
 def build_app() -> typer.Typer:
@@ -138,9 +142,16 @@ def matvec(
     over the rounds. Losses are in the tables too, and peers that are not there are named.
     """
     from kplib.bench import command
+    from kplib.kernels import loaders
 
+    cases = command.chosen_cases(shapes, seed, loader)
+    try:
+        loaders.choose(loader)  # before anything is timed: a table without kplib says nothing
+    except ValueError as error:
+        _print_error(error)
+        raise typer.Exit(2) from None
     command.matvec(
-        cases=command.chosen_cases(shapes, seed, loader),
+        cases=cases,
         random=random if shapes in ("random", "all") else 0,
         settings=command.Settings(shapes, seed, rounds, peers, loader),
         json_path=json,

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kplib._checks import Array, inexact, matrix, positive_integer, promote, vectors
+from kplib._scaling import exponent, times_power_of_two
 from kplib.errors import DtypeError, ShapeError
-from kplib.shapes import FactorShape
+from kplib.shapes import FactorShape, as_factor_shape
 
 __all__ = [
     "chain_matvec",
@@ -353,7 +354,7 @@ def rearrangement(W: ArrayLike, shape: FactorShape | Sequence[int]) -> Array:
     >>> np.array_equal(R, np.outer(A, B))
     True
     """
-    W, shape = matrix("W", W), _factor_shape(shape)
+    W, shape = matrix("W", W), as_factor_shape(shape)
     if W.shape != (shape.m, shape.n):
         raise ShapeError(f"W is {W.shape}, but {shape} multiply out to {(shape.m, shape.n)}")
     blocks = W.reshape(shape.m1, shape.m2, shape.n1, shape.n2).swapaxes(1, 2)
@@ -418,19 +419,22 @@ def nearest_kron(
     >>> np.allclose(sum(np.kron(a, b) for a, b in zip(A, B)), W)
     True
     """
-    shape = _factor_shape(shape)
+    shape = as_factor_shape(shape)
     most = min(shape.m1 * shape.n1, shape.m2 * shape.n2)
     count = positive_integer("terms", terms)
     if count > most:
         raise ShapeError(f"terms must be at most {most} for {shape}, found {count}")
     (W,) = inexact([("W", matrix("W", W))])
-    U, sigma, Vh = np.linalg.svd(rearrangement(W, shape), full_matrices=False)
+    # W over 4**half has entries of about 1, so nothing overflows; each factor gets 2**half back
+    half = (exponent(W) + 1) // 2
+    R = times_power_of_two(rearrangement(W, shape), -2 * half)
+    U, sigma, Vh = np.linalg.svd(R, full_matrices=False)
     U, Vh = U[:, :count], Vh[:count]
     largest = U[np.abs(U).argmax(axis=0), np.arange(count)]
     phase = largest / np.abs(largest)
     root = np.sqrt(sigma[:count])
-    A = (U * (root * phase.conj())).T.reshape(count, *shape.a_shape)
-    B = (Vh.T * (root * phase)).T.reshape(count, *shape.b_shape)
+    A = times_power_of_two((U * (root * phase.conj())).T, half).reshape(count, *shape.a_shape)
+    B = times_power_of_two((Vh.T * (root * phase)).T, half).reshape(count, *shape.b_shape)
     return (A[0], B[0]) if count == 1 else (A, B)
 
 
@@ -513,18 +517,6 @@ def _chain(factors: Iterable[ArrayLike]) -> list[tuple[str, Array]]:
     if not named:
         raise ShapeError("a chain needs at least 1 factor, found 0")
     return named
-
-
-def _factor_shape(shape: FactorShape | Sequence[int]) -> FactorShape:
-    if isinstance(shape, FactorShape):
-        return shape
-    try:
-        m1, n1, m2, n2 = shape
-    except (TypeError, ValueError):
-        raise ShapeError(
-            f"shape must be a FactorShape or four integers (m1, n1, m2, n2), found {shape!r}"
-        ) from None
-    return FactorShape(m1, n1, m2, n2)
 
 
 def _factor_names(A: Array, B: Array) -> str:

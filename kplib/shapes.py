@@ -3,7 +3,7 @@
 Row-major throughout: ``y = (A (x) B) x`` is ``Y = A X B^T`` with ``X = x.reshape(n1, n2)``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -121,6 +121,40 @@ class FactorShape:
     def full_rank(self) -> bool:
         """Whether A (x) B can have rank min(m, n): both factors wide, or both tall."""
         return self.rank == min(self.m, self.n)
+
+
+def as_factor_shape(shape: FactorShape | Sequence[int]) -> FactorShape:
+    """Return a FactorShape from one, or from four integers (m1, n1, m2, n2).
+
+    Parameters
+    ----------
+    shape : FactorShape or sequence of four int
+        What a user may give where factor shapes are asked for.
+
+    Returns
+    -------
+    FactorShape
+        The same, checked.
+
+    Raises
+    ------
+    ShapeError
+        If it is neither, or one of the four is not a positive integer.
+
+    Examples
+    --------
+    >>> as_factor_shape((14, 4, 11, 41)) == FactorShape(14, 4, 11, 41)
+    True
+    """
+    if isinstance(shape, FactorShape):
+        return shape
+    try:
+        m1, n1, m2, n2 = shape
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"shape must be a FactorShape or four integers (m1, n1, m2, n2), found {shape!r}"
+        ) from None
+    return FactorShape(m1, n1, m2, n2)
 
 
 def prime_factors(k: int) -> list[int]:

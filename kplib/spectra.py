@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kplib._checks import Array, inexact, matrix
+from kplib._scaling import exponent, times_power_of_two
 from kplib.errors import ShapeError
 
 __all__ = [
@@ -27,6 +28,11 @@ __all__ = [
     "rank",
     "singular_values",
 ]
+
+
+# Entries below 2**_ROOM have singular values whose products stay below the largest double, 2**1024,
+# for factors of up to 2**31 rows and columns.
+_ROOM = 480
 
 
 class LogDeterminant(NamedTuple):
@@ -50,7 +56,9 @@ def singular_values(A: ArrayLike, B: ArrayLike) -> Array:
     -------
     ndarray, shape (min(m1 * m2, n1 * n2),)
         In descending order; float32 if the factors are at most 32 bits wide, else float64. At
-        least min(m, n) - min(m1, n1) * min(m2, n2) of them are exactly 0.
+        least min(m, n) - min(m1, n1) * min(m2, n2) of them are exactly 0. Zero, too, are those
+        below what the dtype can hold, and those above are infinite, with a RuntimeWarning: `rank`
+        and `condition_number` see them all the same.
 
     Raises
     ------
@@ -73,7 +81,9 @@ def singular_values(A: ArrayLike, B: ArrayLike) -> Array:
     (8,)
     """
     A, B = _factors(A, B)
-    return _singular_values(A, B).astype(A.real.dtype)
+    (sigma_a, power_a), (sigma_b, power_b) = _factor_singular_values(A), _factor_singular_values(B)
+    sigma = _products(A, B, sigma_a, sigma_b)
+    return times_power_of_two(sigma, power_a + power_b).astype(A.real.dtype)
 
 
 def rank(A: ArrayLike, B: ArrayLike, *, rtol: float | None = None) -> int:
@@ -101,7 +111,8 @@ def rank(A: ArrayLike, B: ArrayLike, *, rtol: float | None = None) -> int:
     Notes
     -----
     rank(A (x) B) = rank(A) rank(B) in exact arithmetic. Numerically a factor pair that is barely
-    of full rank each can be deficient as a product, just as the dense matrix would be.
+    of full rank each can be deficient as a product, just as the dense matrix would be. The scale
+    of the factors does not matter, even where the entries of the product overflow or underflow.
 
     Examples
     --------
@@ -114,7 +125,7 @@ def rank(A: ArrayLike, B: ArrayLike, *, rtol: float | None = None) -> int:
     (16, 16)
     """
     A, B = _factors(A, B)
-    return len(_nonzero(_singular_values(A, B), _tolerance(A, B, rtol)))
+    return len(_nonzero(_relative_singular_values(A, B), _tolerance(A, B, rtol)))
 
 
 def condition_number(
@@ -148,6 +159,7 @@ def condition_number(
     -----
     Where it is finite it is cond(A) cond(B). The factors know small singular values that the
     dense matrix loses in rounding, so with rtol=0 condition numbers beyond 1 / eps are meaningful.
+    The scale of the factors does not matter, as in `rank`.
 
     Examples
     --------
@@ -162,7 +174,7 @@ def condition_number(
     True
     """
     A, B = _factors(A, B)
-    sigma = _singular_values(A, B)
+    sigma = _relative_singular_values(A, B)
     nonzero = _nonzero(sigma, _tolerance(A, B, rtol))
     if effective and len(nonzero) == 0:
         raise ValueError("A (x) B is zero: it has no singular values that are not")
@@ -185,7 +197,8 @@ def determinant(A: ArrayLike, B: ArrayLike) -> float | complex:
     -------
     float or complex
         Zero below, and infinite with a RuntimeWarning above, what a double can hold: large
-        matrices want `log_determinant`.
+        matrices want `log_determinant`. Of a complex determinant that is infinite, every part
+        that is not 0 is.
 
     Raises
     ------
@@ -204,7 +217,11 @@ def determinant(A: ArrayLike, B: ArrayLike) -> float | complex:
     True
     """
     sign, logabsdet = log_determinant(A, B)
-    return type(sign)(sign * np.exp(logabsdet))
+    magnitude = float(np.exp(logabsdet))
+    if isinstance(sign, complex):
+        # part by part: sign * inf, as complex numbers, would have NaN for the part that is 0
+        return complex(*(part * magnitude if part else 0.0 for part in (sign.real, sign.imag)))
+    return sign * magnitude if sign else 0.0
 
 
 def log_determinant(A: ArrayLike, B: ArrayLike) -> LogDeterminant:
@@ -310,12 +327,25 @@ def _double(A: Array) -> Array:
     return A.astype(np.complex128 if A.dtype.kind == "c" else np.float64, copy=False)
 
 
-def _singular_values(A: Array, B: Array) -> Array:
-    """All min(m, n) of them in float64, descending."""
+def _factor_singular_values(A: Array) -> tuple[Array, int]:
+    """Singular values in float64, descending, over 2**power; power is 0 unless entries are huge."""
+    A = _double(A)
+    power = max(exponent(A) - _ROOM, 0)
+    return np.linalg.svd(times_power_of_two(A, -power), compute_uv=False), power
+
+
+def _relative_singular_values(A: Array, B: Array) -> Array:
+    """All min(m, n) of them over the largest, which neither overflow nor underflow hides."""
+    relative = []
+    for sigma, _ in (_factor_singular_values(A), _factor_singular_values(B)):
+        relative.append(sigma / sigma[0] if sigma[0] > 0 else sigma)
+    return _products(A, B, *relative)
+
+
+def _products(A: Array, B: Array, sigma_a: Array, sigma_b: Array) -> Array:
+    """All min(m, n) products of the factors' singular values, descending, zeros included."""
     (m1, n1), (m2, n2) = A.shape, B.shape
-    products = np.kron(
-        np.linalg.svd(_double(A), compute_uv=False), np.linalg.svd(_double(B), compute_uv=False)
-    )
+    products = np.outer(sigma_a, sigma_b).ravel()
     sigma = np.zeros(min(m1 * m2, n1 * n2))
     sigma[: len(products)] = np.sort(products)[::-1]
     return sigma

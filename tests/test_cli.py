@@ -10,6 +10,7 @@ import kplib
 from kplib import cli
 from kplib.bench.native import NATIVE_PEERS
 from kplib.bench.peers import PYTHON_PEERS
+from kplib.kernels import loaders
 
 
 def run(*arguments, code="from kplib.cli import main; main()", cwd=None):
@@ -87,6 +88,20 @@ def test_what_the_user_can_mend_is_one_line_and_status_2(monkeypatch, capsys, ar
     status, out, err = main(monkeypatch, capsys, *arguments)
     assert (status, out) == (2, "")
     assert re.fullmatch(message + "\n", err)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--loader", "cppyy"]])
+def test_a_loader_that_cannot_be_used_is_told_before_anything_is_timed(
+    monkeypatch, capsys, arguments
+):
+    command = ("bench", "matvec", "--shapes", "8x4,5x17", *arguments)
+    if arguments:
+        monkeypatch.setattr(loaders._LOADERS["cppyy"], "missing", lambda: "it is not installed")
+        message = "loader 'cppyy' cannot be used here: it is not installed"
+    else:
+        monkeypatch.setenv("KPLIB_LOADER", "foo")
+        message = "loader is 'foo', but must be one of ['cppyy', 'compiler', 'numpy']"
+    assert main(monkeypatch, capsys, *command) == (2, "", f"kplib: {message}\n")
 
 
 @pytest.mark.parametrize("arguments", [["nothing"], ["shapes", "a", "b"], ["shapes"]])

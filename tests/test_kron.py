@@ -674,6 +674,34 @@ def test_nearest_kron_refuses_long_double_instead_of_rounding_it():
         nearest_kron(np.ones((4, 6), np.longdouble), (2, 2, 2, 3))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (np.float64, 1e308),
+        (np.float64, 1e-320),
+        (np.complex128, 1e308),
+        (np.complex128, 1e-320),
+        (np.float32, 3e38),
+        (np.complex64, 3e38),
+    ],
+)
+@pytest.mark.parametrize("sizes", [(2, 2, 2, 2), (1, 3, 4, 2), (5, 2, 1, 3)])
+def test_nearest_kron_at_the_ends_of_the_dtype(dtype, scale, sizes):
+    shape = FactorShape(*sizes)
+    W = np.full((shape.m, shape.n), scale, dtype)
+    if W.dtype.kind == "c":
+        W = (W + 1j * W.real).astype(dtype)
+    A, B = nearest_kron(W, shape)
+    assert A.dtype == B.dtype == dtype
+    assert np.isfinite(A).all()
+    assert np.isfinite(B).all()
+    eps = float(np.finfo(dtype).eps)
+    # over 0.5 * W.real, so that neither the product nor the comparison overflows
+    assert_allclose(np.kron(A / 2, B), W / 2, rtol=40 * eps, atol=5e-324)
+    norms = [np.linalg.norm(F / np.sqrt(scale)) for F in (A, B)]
+    assert norms[0] == pytest.approx(norms[1], rel=20 * eps)
+
+
 def test_the_names_are_public():
     for name in (
         "kron_matvec",

@@ -1,8 +1,10 @@
 """The package as it is installed, and the repository around it: versions, tools, licences."""
 
 import ast
+import copy
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import kplib
+from kplib.errors import MissingExtraError
 
 ROOT = Path(__file__).resolve().parents[1]
 CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
@@ -75,10 +78,57 @@ assert logging.root.handlers == []
 """)
 
 
-@pytest.mark.parametrize("name", kplib.__all__)
+@pytest.mark.parametrize("name", [name for name in dir(kplib) if not name.startswith("_")])
 def test_every_public_name_is_there(name):
     assert getattr(kplib, name) is not None
-    assert name in dir(kplib)
+
+
+def test_dir_has_what_is_there_at_once_and_what_loads_on_first_use():
+    assert {*kplib.__all__, *kplib._LAZY} <= set(dir(kplib))
+    assert {"nn", "engine", "compile", "compile_kron"} <= set(kplib._LAZY)
+
+
+STAR = """
+import builtins
+before = dict(globals())
+from kplib import *
+print(sorted(set(globals()) - set(before) - {"before"}), compile is builtins.compile)
+"""
+
+
+@pytest.mark.parametrize("without", ["", "import sys; sys.modules['torch'] = None"])
+def test_a_star_import_takes_what_is_always_there_and_no_builtin(without):
+    done = fresh_python(without + STAR)
+    assert done.stdout == f"{sorted(kplib.__all__)} True\n"
+
+
+def test_without_torch_the_package_can_still_be_inspected():
+    fresh_python("""
+import sys
+sys.modules["torch"] = None
+import inspect, kplib
+names = {name for name, _ in inspect.getmembers(kplib)}
+assert {*kplib.__all__, "compile_kron", "kernels"} <= names, names
+assert not {"nn", "engine", "compile"} & names, names
+try:
+    from kplib import compile
+except kplib.errors.MissingExtraError as error:
+    assert error.package == "torch" and error.extra == "nn" and error.name == "torch"
+else:
+    raise AssertionError("no error")
+""")
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+def test_a_missing_extra_passes_between_processes(copied):
+    error = MissingExtraError("torch", "nn")
+    error.add_note("while unpickling")
+    again = copied(error)
+    assert type(again) is MissingExtraError
+    assert str(again) == str(error)
+    assert "pip install 'kplib[nn]'" in str(again)
+    assert (again.package, again.extra, again.name) == ("torch", "nn", "torch")
+    assert again.__notes__ == ["while unpickling"]
 
 
 def test_an_unknown_name_is_an_attribute_error():

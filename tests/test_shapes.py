@@ -15,6 +15,7 @@ from kplib.errors import ShapeError
 from kplib.shapes import (
     FactorShape,
     algorithm4,
+    as_factor_shape,
     divisors,
     factor_shapes,
     full_rank_shapes,
@@ -258,6 +259,12 @@ def test_prime_factors_and_divisors(k):
 
 
 # FactorShape.
+
+
+@pytest.mark.parametrize("wrong", [5, (1, 2, 3), "abc", None, (1, 2, 3, 4, 5)])
+def test_what_is_no_factor_shape_is_named(wrong):
+    with pytest.raises(ShapeError, match=re.escape(f"(m1, n1, m2, n2), found {wrong!r}")):
+        as_factor_shape(wrong)
 
 
 def test_factor_shape_is_a_frozen_value():

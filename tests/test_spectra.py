@@ -311,3 +311,57 @@ def test_a_product_of_4096_by_4096_is_quick():
 def test_the_names_are_public():
     for function in ALL:
         assert getattr(kplib, function.__name__) is function
+
+
+# Over- and underflow -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "scales", [(1e200, 1e200), (1e-200, 1e-200), (1e308, 1e308), (1e-323, 1e-9)]
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_rank_and_condition_do_not_depend_on_the_scale(scales, dtype):
+    a, b = scales
+    assert rank(np.eye(2, dtype=dtype) * a, np.eye(3, dtype=dtype) * b) == 6
+    assert condition_number(np.eye(2, dtype=dtype) * a, np.eye(3, dtype=dtype) * b) == 1
+    ones = np.ones((3, 3), dtype)
+    assert rank(ones * a, np.eye(2) * b) == 2
+    assert condition_number(ones * a, np.eye(2) * b, effective=True) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_float32_factors_whose_product_float32_cannot_hold(scale):
+    A = np.diag([scale, 2 * scale]).astype(np.float32)
+    assert rank(A, A) == 4
+    assert condition_number(A, A) == pytest.approx(4)
+    if scale > 1:
+        with pytest.warns(RuntimeWarning, match="overflow"):
+            sigma = singular_values(A, A)
+    else:
+        sigma = singular_values(A, A)
+    assert sigma.dtype == np.float32
+    assert_array_equal(sigma, np.float32(0 if scale < 1 else np.inf))
+
+
+def test_singular_values_are_right_where_those_of_one_factor_overflow():
+    A, B = np.full((4, 4), 1e308), np.diag([1e-10, 1e-12])
+    assert_allclose(singular_values(A, B)[:2], [4e298, 4e296], rtol=1e-14)
+    graded = np.diag([1e300, 1e-100])
+    assert_allclose(singular_values(graded, np.eye(1)), [1e300, 1e-100], rtol=1e-14)
+
+
+@pytest.mark.parametrize("factor", [1, 1 + 0j, 1j, 1 + 1j, -1j])
+def test_an_infinite_determinant_has_no_nan(factor):
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        det = determinant(np.eye(3) * 1e100 * factor, np.eye(3) * 1e100)
+    exact = factor**9
+    assert type(det) is type(exact + 0.0)
+    for part, expected in ((det.real, exact.real), (det.imag, exact.imag)):
+        assert part == (np.copysign(np.inf, expected) if expected else 0)
+
+
+@pytest.mark.parametrize("factor", [0, 0j])
+def test_a_determinant_of_zero_stays_zero(factor):
+    det = determinant(np.eye(2) * factor, np.eye(2) * 1e300)
+    assert det == 0
+    assert type(det) is type(factor + 0.0)

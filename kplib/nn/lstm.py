@@ -45,6 +45,8 @@ class LSTM(Recurrent):
         Probability with which an output between two layers is zeroed in training.
     bidirectional : bool, optional
         Whether a second set of cells reads the sequence from its end.
+    proj_size : int, optional
+        Only 0 is accepted: there is no projection. It is here because `torch.nn.LSTM` has it.
     weight : Structure, optional
         How the gate matrices are made: ``Kronecker()`` or ``Dense()``.
     method : {"auto", "fused", "factors"}, optional
@@ -70,13 +72,20 @@ class LSTM(Recurrent):
         If a size is not a positive integer, or the structure is not defined for the gate matrices;
         in a call, if input or state have the wrong sizes.
     DtypeError
-        If the input is of another dtype than the parameters.
+        If input or state are of another dtype than the parameters; under autocast, of one that it
+        does not convert.
+    ValueError
+        If another option is not among those above; the message names it.
+    TypeError
+        If the weight is no structure; in a call, if input or state are no tensors, or packed.
 
     Notes
     -----
     One step of one sequence takes ``weight.macs`` multiplications for the gates. ``"factors"`` uses
     ordinary autograd, so that it can be differentiated twice, and stores the activations of
-    every step: O(steps * batch * (gates * hidden + input)) numbers.
+    every step: O(steps * batch * (gates * hidden + input)) numbers. Under `torch.autocast` output
+    and state are of autocast's dtype, as torch's are, whatever the method; the loop of
+    ``"factors"`` multiplies in 16 bits and keeps the state in float32 between the steps.
 
     Papers: gates as in the appendix of "Compressing RNNs for IoT devices by 15-38x using
     Kronecker Products": no peepholes, Kronecker products of each gate's [W_x W_h].

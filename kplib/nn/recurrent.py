@@ -5,6 +5,7 @@ A layer has one `Cell` (a weight and its biases) for each of its layers and dire
 (`Recurrent._step`) and which fused kernel does all steps at once (`Recurrent._fused`).
 """
 
+import numbers
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -27,6 +28,9 @@ DEFAULT_WEIGHT = Kronecker()
 # Multiplications a step must save, for each thread, before the loop on the factors overtakes the
 # fused kernel on the product. Measured: forward and backward, CPU, float32, 1 and 2 threads.
 SAVING_PER_THREAD = 10_000_000
+
+# What autocast converts by itself.
+AUTOCAST_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def parameter_count(module: nn.Module) -> int:
@@ -156,6 +160,7 @@ class Recurrent(nn.Module, ABC):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         *,
         weight: Structure = DEFAULT_WEIGHT,
         method: Method = "auto",
@@ -170,6 +175,9 @@ class Recurrent(nn.Module, ABC):
         self.batch_first = batch_first
         self.dropout = _probability(dropout, num_layers)
         self.bidirectional = bidirectional
+        if proj_size != 0:
+            raise ValueError(f"proj_size is {proj_size!r}, but must be 0: there is no projection")
+        self.proj_size = 0
         self.method: Method = _one_of("method", method, get_args(Method))
         if not isinstance(weight, Structure):
             raise TypeError(
@@ -209,6 +217,9 @@ class Recurrent(nn.Module, ABC):
         """Draw new initial values of all weights and biases from torch's generator."""
         for cell in self._cell_list():
             cell.reset_parameters()
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: in `torch.nn` it packs the weights for cuDNN, and here they are made anew."""
 
     def forward(
         self, input: Tensor, hx: Tensor | State | None = None
@@ -278,6 +289,9 @@ class Recurrent(nn.Module, ABC):
             method = choose_method(cell.weight, x.shape[1], x.device)
         run = self._fused if method == "fused" else self._loop
         output, final = run(cell, x, state)
+        if self._autocasts(x.device):  # to what torch's kernel returns, as the loop keeps float32
+            dtype = torch.get_autocast_dtype(x.device.type)
+            output, final = output.to(dtype), tuple(s.to(dtype) for s in final)
         return (output.flip(0) if reverse else output), final
 
     def _loop(self, cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -289,6 +303,23 @@ class Recurrent(nn.Module, ABC):
             state = self._step(product, bias, x_t, state)
             outputs.append(state[0])
         return torch.stack(outputs).transpose(1, 2), tuple(s.T for s in state)
+
+    def _dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    def _autocasts(self, device: torch.device) -> bool:
+        """Whether autocast is on and applies: it leaves float64 alone."""
+        return torch.is_autocast_enabled(device.type) and self._dtype() != torch.float64
+
+    def _require_dtype(self, name: str, tensor: Tensor) -> None:
+        dtype = self._dtype()
+        if tensor.dtype == dtype:
+            return
+        if not self._autocasts(tensor.device):
+            raise DtypeError(f"{name} is {tensor.dtype}, but the parameters are {dtype}")
+        if tensor.dtype not in AUTOCAST_DTYPES:
+            known = ", ".join(str(d) for d in AUTOCAST_DTYPES)
+            raise DtypeError(f"{name} is {tensor.dtype}, but autocast takes {known}")
 
     def _cell_list(self) -> list[Cell]:
         return cast("list[Cell]", list(self.cells.values()))
@@ -305,6 +336,8 @@ class Recurrent(nn.Module, ABC):
         """Return the checked input as (steps, batch, input), and whether it came with a batch."""
         if isinstance(input, PackedSequence):
             raise TypeError("PackedSequence is not supported: pass a padded tensor")
+        if not isinstance(input, Tensor):
+            raise TypeError(f"input must be a torch.Tensor, found {type(input).__name__}")
         if input.dim() not in (2, 3):
             raise ShapeError(
                 f"input has {input.dim()} axes, shape {tuple(input.shape)}, but needs 3 "
@@ -316,9 +349,7 @@ class Recurrent(nn.Module, ABC):
                 f"input has {input.shape[-1]} features a step, shape {tuple(input.shape)}, "
                 f"but input_size is {self.input_size}"
             )
-        dtype = next(self.parameters()).dtype
-        if input.dtype != dtype and not torch.is_autocast_enabled(input.device.type):
-            raise DtypeError(f"input is {input.dtype}, but the parameters are {dtype}")
+        self._require_dtype("input", input)
         batched = input.dim() == 3
         if not batched:
             input = input.unsqueeze(1)
@@ -334,7 +365,7 @@ class Recurrent(nn.Module, ABC):
         if hx is None:
             zeros = x.new_zeros(cells, batch, self.hidden_size)
             return (zeros,) * self.states
-        state = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        state = _tensors(hx)
         if len(state) != self.states:
             raise ShapeError(
                 f"hx has {len(state)} tensors, but the state of {type(self).__name__} "
@@ -347,6 +378,7 @@ class Recurrent(nn.Module, ABC):
                     f"initial state {k} has shape {tuple(s.shape)}, but needs {expected}: "
                     f"(layers * directions, {'batch, ' if batched else ''}hidden_size)"
                 )
+            self._require_dtype(f"initial state {k}", s)
         return state if batched else tuple(s.unsqueeze(1) for s in state)
 
 
@@ -359,9 +391,10 @@ def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["
 
         batch * (gates * rows * columns - macs) > 1e7 * torch.get_num_threads()
 
-    On anything but a CPU, where the calls cost more and the multiplications less, it is always
-    the fused kernel. Under `torch.compile` it is always the loop: the compiler unrolls it, while
-    (torch 2.13) it cannot differentiate through the fused CPU kernel in float32.
+    On anything but a CPU, where the calls cost more and the multiplications less, and under
+    autocast, where the fused kernel multiplies in 16 bits, it is always the fused kernel. Under
+    `torch.compile` it is always the loop: the compiler unrolls it, while (torch 2.13) it cannot
+    differentiate through the fused CPU kernel in float32.
 
     Parameters
     ----------
@@ -393,8 +426,21 @@ def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["
     if torch.compiler.is_compiling():
         return "factors"
     saved = batch * (weight.gates * weight.rows * weight.columns - weight.macs)
-    pays = device.type == "cpu" and saved > SAVING_PER_THREAD * torch.get_num_threads()
+    loops = device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    pays = loops and saved > SAVING_PER_THREAD * torch.get_num_threads()
     return "factors" if pays else "fused"
+
+
+def _tensors(hx: object) -> State:
+    """Return the state as a tuple, or raise a TypeError unless it is one tensor or several."""
+    if isinstance(hx, Tensor):
+        return (hx,)
+    state = tuple(hx) if isinstance(hx, tuple | list) else (hx,)
+    for part in state:
+        if not isinstance(part, Tensor):
+            found = ", ".join(type(each).__name__ for each in state)
+            raise TypeError(f"hx must be None, a torch.Tensor or a tuple of them, found {found}")
+    return cast("State", state)
 
 
 def _one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
@@ -406,7 +452,8 @@ def _one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
 
 
 def _probability(dropout: float, num_layers: int) -> float:
-    if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+    known = isinstance(dropout, numbers.Real) and not isinstance(dropout, bool)
+    if not (known and 0 <= dropout <= 1):
         raise ValueError(f"dropout is {dropout!r}, but must be a probability, from 0 to 1")
     if dropout and num_layers == 1:
         warnings.warn(

@@ -154,7 +154,8 @@ def public_names() -> list[str]:
     """Every public name: of `kplib`, and of those of its modules that say what is public."""
     import kplib
 
-    names = [n for n in kplib.__all__ if not inspect.ismodule(getattr(kplib, n))]
+    names = [name for name in dir(kplib) if not name.startswith("_")]
+    names = [name for name in names if not inspect.ismodule(getattr(kplib, name))]
     found = [f"kplib.{name}" for name in names]
     for module in MODULES:
         public = getattr(importlib.import_module(f"kplib.{module}"), "__all__", ())

@@ -279,6 +279,48 @@ def test_choice_of_method():
     assert choose_method(dense, 4096, cpu) == "fused"  # nothing to save
 
 
+# autocast
+
+
+@pytest.mark.parametrize("inputs", [torch.float32, torch.bfloat16])
+def test_autocast_gives_torchs_dtypes_whatever_the_method(monkeypatch, inputs):
+    dtype = torch.bfloat16  # few CPUs have a float16 LSTM
+    layers = {method: LSTM(9, 12, 2, method=method) for method in ("auto", *METHODS)}
+    theirs = layers["auto"].to_torch()
+    for layer in layers.values():
+        layer.load_state_dict(layers["auto"].state_dict())
+    monkeypatch.setattr(recurrent_module, "SAVING_PER_THREAD", 0)  # else auto is fused anyway
+    x = torch.randn(5, 3, 9).to(inputs)
+    with torch.autocast("cpu", dtype=dtype):
+        expected = theirs(x)
+        assert expected[0].dtype == dtype
+        for method, layer in layers.items():
+            output, state = layer(x)
+            assert {t.dtype for t in (output, *state)} == {dtype}, method
+            torch.testing.assert_close(output, expected[0], atol=0.02, rtol=0.02)
+            torch.testing.assert_close(state, expected[1], atol=0.02, rtol=0.02)
+            again, _ = layer(x, state)  # its own state is an input that it takes
+            again.float().sum().backward()
+            assert all(p.grad.isfinite().all() for p in layer.parameters())
+
+
+def test_autocast_does_not_change_the_method_with_the_batch(monkeypatch):
+    monkeypatch.setattr(recurrent_module, "SAVING_PER_THREAD", 0)
+    cpu, weight = torch.device("cpu"), LSTM(9, 12).weight
+    assert choose_method(weight, 64, cpu) == "factors"
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert choose_method(weight, 64, cpu) == "fused"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_autocast_and_float64(method):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output, _ = LSTM(9, 12, method=method, dtype=torch.float64)(torch.randn(4, 3, 9).double())
+        assert output.dtype == torch.float64
+        with pytest.raises(DtypeError, match=r"float64.*autocast takes.*float32"):
+            LSTM(9, 12, method=method)(torch.randn(4, 3, 9).double())
+
+
 # what the compiler reads
 
 
@@ -371,6 +413,14 @@ def test_state_dict_round_trip(bias):
     buffer.seek(0)
     second.load_state_dict(torch.load(buffer, weights_only=True))
     assert torch.equal(first(x)[0], second(x)[0])
+
+
+def test_what_else_callers_of_torchs_layer_use():
+    layer = LSTM(9, 12, 2, True, False, 0.0, False, 0)
+    assert layer.proj_size == nn.LSTM(9, 12).proj_size == 0
+    before = copy.deepcopy(layer.state_dict())
+    assert layer.flatten_parameters() is None
+    torch.testing.assert_close(layer.state_dict(), before, rtol=0, atol=0)
 
 
 def test_state_dict_names():
@@ -484,6 +534,10 @@ def test_repr():
         ((9, 12), {"bias": 1}, ValueError, "bias is 1"),
         ((9, 12), {"method": "fast"}, ValueError, "'fast'.*'auto', 'fused', 'factors'"),
         ((9, 12, 2), {"dropout": 1.5}, ValueError, "1.5"),
+        ((9, 12, 2), {"dropout": "a"}, ValueError, "dropout is 'a'.*from 0 to 1"),
+        ((9, 12, 2), {"dropout": None}, ValueError, "dropout is None"),
+        ((9, 12, 2), {"dropout": float("nan")}, ValueError, "dropout is nan"),
+        ((9, 12), {"proj_size": 3}, ValueError, "proj_size is 3, but must be 0"),
         ((9, 12), {"weight": Kronecker}, TypeError, r"Dense\(\) or Kronecker\(\)"),
         ((9, 13), {}, ShapeError, "13"),
         ((9, 12), {"weight": Kronecker((2, 3, 5, 7))}, ShapeError, "10 x 21.*12 x 21"),
@@ -521,6 +575,16 @@ def test_dropout_without_a_second_layer_warns_as_in_torch():
             (torch.zeros(1, 1, 12), torch.zeros(1, 12)),
             ShapeError,
             r"state 0.*\(1, 1, 12\).*\(1, 12\)",
+        ),
+        (np.zeros((4, 3, 9), np.float32), None, TypeError, "input must be.*found ndarray"),
+        (torch.zeros(4, 3, 9), (None, None), TypeError, "hx must be.*NoneType, NoneType"),
+        (torch.zeros(4, 3, 9), 5, TypeError, "hx must be.*found int"),
+        (torch.zeros(4, 3, 9), np.zeros((1, 3, 12)), TypeError, "hx must be.*found ndarray"),
+        (
+            torch.zeros(4, 3, 9),
+            (torch.zeros(1, 3, 12), torch.zeros(1, 3, 12).double()),
+            DtypeError,
+            "state 1.*float64.*float32",
         ),
     ],
 )

@@ -151,7 +151,8 @@ def test_repr_says_shape_size_and_saving():
 @pytest.mark.parametrize(
     ("make", "numbers"),
     [
-        (lambda: Kronecker((2, 3, 5)), ["3 entries", "2, 3, 5", "4"]),
+        (lambda: Kronecker((2, 3, 5)), ["(2, 3, 5)", "(m1, n1, m2, n2)"]),
+        (lambda: Kronecker(5), ["found 5", "(m1, n1, m2, n2)"]),
         (lambda: Kronecker((2, 0, 5, 1)), ["n1", "0"]),
         (lambda: Kronecker((8, 4, 5, 17)).build(4, 118, 128), ["40 x 68", "118 x 128"]),
         (lambda: Kronecker().build(4, 179, 256), ["179"]),

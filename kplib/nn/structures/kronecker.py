@@ -15,7 +15,7 @@ from kplib.nn.structures.base import (
     check_initializer,
     initial_variance,
 )
-from kplib.shapes import FactorShape, algorithm4
+from kplib.shapes import FactorShape, algorithm4, as_factor_shape
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,8 @@ class Kronecker(Structure):
 
     def __post_init__(self) -> None:
         check_initializer(self.init)
-        if self.shape is None or isinstance(self.shape, FactorShape):
-            return
-        sizes = tuple(self.shape)
-        if len(sizes) != 4:
-            raise ShapeError(f"shape has {len(sizes)} entries, {sizes}, but (m1, n1, m2, n2) has 4")
-        object.__setattr__(self, "shape", FactorShape(*sizes))
+        if self.shape is not None:
+            object.__setattr__(self, "shape", as_factor_shape(self.shape))
 
     def build(
         self,
