@@ -335,7 +335,30 @@ def test_comparison_draws_each_number_at_its_place():
     ]
     assert dots.lines[0].get_xdata().tolist() == RUNS["dense"]
     assert bars.get_title(loc="left") == "Time of one inference (µs)"
-    assert "dense: 400 parameters, 75.7% in 3 runs, 7 µs" in picture.description
+    assert "dense: 400 parameters, 75.7% on average of 3 runs, 7 µs" in picture.description
+
+
+@pytest.mark.parametrize(
+    ("runs", "title"),
+    [
+        ({"dense": [0.9], "kp": [0.8]}, "Accuracy"),
+        ({"dense": [0.9, 0.8], "kp": [0.8, 0.9]}, "Accuracy of 2 runs and their mean"),
+        ({"dense": [0.9] * 5, "kp": [0.8]}, "Accuracy of 1 to 5 runs and their mean"),
+    ],
+)
+def test_comparison_says_what_is_a_mean(runs, title):
+    picture = plots.comparison({"dense": 2, "kp": 1}, runs, {"dense": 2, "kp": 1})
+    assert picture.figure.axes[1].get_title(loc="left") == title
+
+
+def test_comparison_keeps_titles_off_the_axis_above():
+    figure = PICTURES["comparison"]().figure
+    FigureCanvasAgg(figure).draw()
+    _, dots, bars = figure.axes
+    lowest = min(label.get_window_extent().y0 for label in dots.get_xticklabels())
+    (title,) = (t for t in bars.findobj(Text) if t.get_text() == bars.get_title(loc="left"))
+    box = title.get_window_extent()
+    assert lowest - box.y1 > 0.8 * box.height
 
 
 @pytest.mark.parametrize(

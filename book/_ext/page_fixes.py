@@ -17,6 +17,14 @@ from bs4.dammit import EntitySubstitution
 from bs4.formatter import HTMLFormatter
 from sphinx.application import Sphinx
 
+WIDGET = 'script[type="application/vnd.jupyter.widget-view+json"]'
+# A figure with buttons stays empty without scripts; the fold below it has the same, standing still.
+OPEN_FOLDS = (
+    f".cell:has({WIDGET}) + .cell details::details-content {{ content-visibility: visible }}"
+)
+NEEDS_SCRIPTS = (
+    "Formulas and figures with buttons need JavaScript. Every result is in the text as well."
+)
 BLOCKS = ["div", "dl", "ol", "p", "pre", "section", "table", "ul"]
 HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 # As HTML has it: `<br>` without a slash, and only &, < and > escaped.
@@ -81,6 +89,34 @@ def mark_outside_links(soup: BeautifulSoup) -> None:
         link["rel"] = "noopener noreferrer"
 
 
+def serve_readers_without_scripts(soup: BeautifulSoup) -> None:
+    """Let a page be light, and its static figures open, where no script says otherwise."""
+    if soup.html and soup.html.get("data-theme") == "auto":
+        soup.html["data-theme"] = "light"  # a script in the head puts the reader's own choice
+    article = soup.select_one("article.bd-article")
+    if article is None or soup.select_one(".kp-noscript"):
+        return
+    if article.select_one(f".math, {WIDGET}"):
+        note = soup.new_tag("p", attrs={"class": "kp-noscript"})
+        note.string = NEEDS_SCRIPTS
+        article.insert(0, soup.new_tag("noscript"))
+        article.noscript.append(note)
+    if soup.head and article.select_one(WIDGET):
+        style = soup.new_tag("style")
+        style.string = OPEN_FOLDS
+        soup.head.append(soup.new_tag("noscript"))
+        soup.head.find_all("noscript")[-1].append(style)
+
+
+def put_spaces_before_links(soup: BeautifulSoup) -> None:
+    """Move a space at a link's start in front of it: no underline below nothing."""
+    for link in soup.select(".admonition-title a"):
+        text = link.find(string=True)
+        if text and text != (stripped := text.lstrip()):
+            text.replace_with(stripped)
+            link.insert_before(" ")
+
+
 FIXES: tuple[Callable[[BeautifulSoup], None], ...] = (
     name_buttons_by_their_text,
     put_title_into_landmark,
@@ -89,6 +125,8 @@ FIXES: tuple[Callable[[BeautifulSoup], None], ...] = (
     make_ids_unique,
     tidy_sections,
     mark_outside_links,
+    serve_readers_without_scripts,
+    put_spaces_before_links,
 )
 
 

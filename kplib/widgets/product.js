@@ -255,18 +255,28 @@ function scroller(label, ...children) {
   return make("div", { class: "kpw-scroll", role: "group", "aria-label": label }, ...children);
 }
 
+/** Put `words` into `room`, which becomes as high as the highest of all `texts`: nothing jumps. */
+function reserve(room, words, texts) {
+  const unseen = [...new Set(texts)].map((text) =>
+    make("div", { class: `${words.className} kpw-unseen`, "aria-hidden": "true" }, text),
+  );
+  room.replaceChildren(words, ...unseen);
+}
+
 /** The left panel: W x, a row at a time. */
 function wholePanel(state) {
   const W = blockMatrix(state.A, state.B, state.W);
   const x = new Matrix("x", state.x.map((v) => [v]), { size: "" });
   const y = blockColumn(state.y, state.A.length, state.B.length);
   const words = make("p", { class: "kpw-words", "data-role": "whole-words" });
+  const room = make("div", { class: "kpw-room" });
+  reserve(room, words, state.steps.map((step) => describeWhole(state, step)));
   const node = make(
     "div",
     { class: "kpw-panel kpw-whole", role: "group", "aria-label": "The whole matrix" },
     make("p", { class: "kpw-title" }, `The whole matrix: W = A ${KRON} B, then y = W x`),
     scroller("W times x", W.node, sign(DOT), x.node, sign("="), y.node),
-    words,
+    room,
   );
   const n = state.x.length;
   const update = (step, before) => {
@@ -364,7 +374,8 @@ function countPanel(state) {
     const track = make("span", { class: "kpw-track", "aria-hidden": "true" }, bar);
     track.style.setProperty("--part", total[key] / scale);
     const count = make("b", { "data-role": `${key}-count` });
-    const text = make("span", {}, count, ` of ${sums[key]} `, make("b", { "data-role": `${key}-total` }, String(total[key])));
+    count.style.minWidth = `${String(total[key]).length}ch`;
+    const text = make("span", { class: "kpw-sum" }, count, ` of ${sums[key]} `, make("b", { "data-role": `${key}-total` }, String(total[key])));
     const note = make("span", { class: "kpw-muted" }, stored[key]);
     const node = make(
       "div",
@@ -485,13 +496,14 @@ function render({ model, el }) {
   );
   pace.addEventListener("change", () => (speed = Number(pace.value)));
   const words = make("p", { class: "kpw-step", "aria-live": "polite", "data-role": "words" });
+  const room = make("div", { class: "kpw-room" });
 
   const order = radios(
     `${id}-order`,
     "Memory order",
     [
       ["row-major", "row-major: Y = A X B\u1d40 (NumPy)"],
-      ["column-major", "column-major: Y = B X A\u1d40 (the paper)"],
+      ["column-major", "column-major: Y = B X A\u1d40 (the papers)"],
     ],
     (value) => set({ order: value }),
   );
@@ -519,7 +531,7 @@ function render({ model, el }) {
       { class: "kpw-controls", role: "group", "aria-label": "Animation" },
       restart, previous, play, next, slider, position, pace,
     ),
-    words,
+    room,
     stage,
     make("div", { class: "kpw-choices" }, order.node, first.node),
     make("p", { class: "kpw-muted kpw-keys" }, "Keys: \u2190 and \u2192 step, space plays, Home restarts."),
@@ -575,6 +587,7 @@ function render({ model, el }) {
       make("div", { class: "kpw-panels" }, panels[0].node, panels[1].node),
       panels[2].node,
     );
+    reserve(room, words, state.steps.map((step) => describe(state, step)));
     order.set(state.order);
     first.set(state.first);
     draw();

@@ -51,7 +51,7 @@ class ProductAnimator(anywidget.AnyWidget):
     One half of the figure forms W = A (x) B and multiplies it with x, the other reshapes x to a
     matrix X and computes T = X B^T and Y = A T entry by entry (or A X first). Both do as many
     multiplications a step, and are counted. The reader steps by buttons, slider or keys, and can
-    switch the memory order: column-major turns Y = A X B^T into the paper's Y = B X A^T, of which
+    switch the memory order: column-major turns Y = A X B^T into the papers' Y = B X A^T, of which
     every matrix is the transpose.
 
     Everything is computed in the page. Without a kernel the figure is complete; with one, `step`,

@@ -40,6 +40,24 @@ CASES = {
         "<pre>a  &lt;b&gt;\n  é ⊗ &amp;</pre><script>a < b && c</script>",
         "<pre>a  &lt;b&gt;\n  é ⊗ &amp;</pre><script>a < b && c</script>",
     ),
+    "space in a link": (
+        '<p class="admonition-title">Solution to<a href="#a"> Exercise 1</a></p>',
+        '<p class="admonition-title">Solution to <a href="#a">Exercise 1</a></p>',
+    ),
+    "theme before any script": (
+        '<html data-theme="auto"><head></head></html>',
+        '<html data-theme="light"><head></head></html>',
+    ),
+    "note on formulas": (
+        '<article class="bd-article"><h1>a</h1><i class="math">b</i></article>',
+        '<article class="bd-article"><noscript><p class="kp-noscript">Formulas and figures with '
+        "buttons need JavaScript. Every result is in the text as well.</p></noscript>"
+        '<h1>a</h1><i class="math">b</i></article>',
+    ),
+    "no note without formulas": (
+        '<article class="bd-article"><h1>a</h1></article>',
+        '<article class="bd-article"><h1>a</h1></article>',
+    ),
     "role of references": (
         '<div role="doc-biblioentry"></div>',
         '<div role="listitem"></div>',

@@ -239,7 +239,7 @@ def test_every_step_by_keyboard(mount, seed):
 def test_entries_appear_one_by_one_and_orders_are_transposes(mount):
     page = mount(ProductAnimator()).page
     rows = page.get_by_label("row-major: Y = A X Bᵀ (NumPy)")
-    columns = page.get_by_label("column-major: Y = B X Aᵀ (the paper)")
+    columns = page.get_by_label("column-major: Y = B X Aᵀ (the papers)")
     for step in range(14):
         set_slider(page, step)
         known = {}
@@ -386,6 +386,44 @@ def test_a_phone_needs_no_sideways_scrolling(mount, shape):
         "[...document.querySelectorAll('.kpw-controls button')].map((b) => b.offsetHeight)"
     )
     assert min(touch) >= 24
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 720, 390])
+@pytest.mark.parametrize("shape", [(3, 2, 2, 3), (12, 1, 1, 12), (2, 6, 5, 1)])
+def test_nothing_moves_while_it_plays(mount, width, shape):
+    a, b, x = (A, B, X) if shape == (3, 2, 2, 3) else random_case(shape, 7)
+    widget = ProductAnimator(a, b, x)
+    page = mount(widget, width=width, reduced_motion="reduce").page
+    # The text column of a chapter is narrower than the window.
+    page.evaluate("document.querySelector('main').style.maxWidth = '688px'")
+    places = page.evaluate(
+        """(last) => {
+          const places = {};
+          for (let step = 0; step <= last; step++) {
+            model.set("step", step);
+            const boxes = [".kpw-product", ".kpw-panels", ".kpw-counts", ".kpw-track", ".kpw-keys"]
+              .flatMap((name) => [...document.querySelectorAll(name)])
+              .map((node) => node.getBoundingClientRect());
+            const place = boxes.map((b) => [b.top, b.width, b.height].map(Math.round)).join("; ");
+            (places[place] ??= []).push(step);
+          }
+          return places;
+        }""",
+        widget.last_step,
+    )
+    assert len(places) == 1, places
+    for key in ("whole", "small"):  # each sum stands on one line
+        assert page.locator(f".kpw-{key} .kpw-sum").bounding_box()["height"] < 30
+
+
+@pytest.mark.browser
+def test_paper_gets_no_buttons(mount):
+    page = mount(ProductAnimator(step=5)).page
+    page.emulate_media(media="print")
+    assert page.locator(".kpw-panels").is_visible()
+    assert page.locator(".kpw-product :is(button, input, select)").count() > 8
+    assert page.locator(".kpw-product :is(button, input, select):visible").count() == 0
 
 
 @pytest.mark.browser
