@@ -1,15 +1,11 @@
 // How can y = (A (x) B) x be had without A (x) B, and what does it cost?
 //
-// Everything happens in this module, so that the page needs neither a kernel nor a network.
+// Everything happens in the page, which needs neither a kernel nor a network. common.js stands before.
 // The model holds A, B, x (numbers), `order` ("row-major" or "column-major"), `first` ("A" or
 // "B": the factor that is multiplied first) and `step`; the last three change here and in Python.
 //
 // Part 1 is the arithmetic, part 2 turns it into steps, part 3 draws a step.
 
-const MINUS = "\u2212";
-const DOT = "\u00b7";
-const TIMES = "\u00d7";
-const KRON = "\u2297";
 const QUESTION = `How can y = (A ${KRON} B) x be had without A ${KRON} B, and what does it cost?`;
 
 // ---------------------------------------------------------------- 1. arithmetic
@@ -95,7 +91,6 @@ const show = (v) => {
 };
 const factor = (v) => (v < 0 ? `(${show(v)})` : show(v));
 const sum = (left, right) => left.map((v, k) => `${factor(v)}${DOT}${factor(right[k])}`).join(" + ");
-const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 const sizeOf = (rows) => `${rows.length}${TIMES}${rows[0].length}`;
 
 function describe(state, step) {
@@ -141,18 +136,6 @@ function describeWhole(state, step) {
 
 // ---------------------------------------------------------------- 3. drawing
 
-let instances = 0;
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key === "class") node.className = value;
-    else node.setAttribute(key, value);
-  }
-  node.append(...children);
-  return node;
-}
-
 const ICONS = {
   restart: "M5 4h2v12H5zM17 4v12L8 10z",
   previous: "M14 4v12L5 10z",
@@ -161,16 +144,8 @@ const ICONS = {
   next: "M6 4v12l9-6z",
 };
 
-function icon(name) {
-  const NS = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(NS, "svg");
-  const path = document.createElementNS(NS, "path");
-  svg.setAttribute("viewBox", "0 0 20 20");
-  svg.setAttribute("aria-hidden", "true");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
-}
+const icon = (name) =>
+  draw("svg", { viewBox: "0 0 20 20", "aria-hidden": "true" }, draw("path", { d: ICONS[name] }));
 
 /** One matrix: a name, its size, a grid of cells; `cells[i][j]` are the nodes. */
 class Matrix {
@@ -253,14 +228,6 @@ const sign = (text) => make("span", { class: "kpw-sign", "aria-hidden": "true" }
 
 function scroller(label, ...children) {
   return make("div", { class: "kpw-scroll", role: "group", "aria-label": label }, ...children);
-}
-
-/** Put `words` into `room`, which becomes as high as the highest of all `texts`: nothing jumps. */
-function reserve(room, words, texts) {
-  const unseen = [...new Set(texts)].map((text) =>
-    make("div", { class: `${words.className} kpw-unseen`, "aria-hidden": "true" }, text),
-  );
-  room.replaceChildren(words, ...unseen);
 }
 
 /** The left panel: W x, a row at a time. */
@@ -399,19 +366,6 @@ function countPanel(state) {
   return { node, update };
 }
 
-/** A group of radio buttons; `choices` are [value, label]. */
-function radios(id, legend, choices, onChoose) {
-  const inputs = choices.map(([value]) =>
-    make("input", { type: "radio", name: id, value, id: `${id}-${value}` }),
-  );
-  inputs.forEach((input) => input.addEventListener("change", () => onChoose(input.value)));
-  const labels = choices.map(([, label], k) =>
-    make("label", { for: inputs[k].id }, inputs[k], make("span", {}, label)),
-  );
-  const node = make("fieldset", {}, make("legend", {}, legend), ...labels);
-  return { node, set: (value) => inputs.forEach((input) => (input.checked = input.value === value)) };
-}
-
 function button(name, label, onClick) {
   const node = make("button", { type: "button", "aria-label": label, title: label }, icon(name));
   node.dataset.action = name;
@@ -435,11 +389,8 @@ function derive(model) {
 }
 
 function render({ model, el }) {
-  const id = `kpw-product-${++instances}`;
-  const set = (changes) => {
-    for (const [key, value] of Object.entries(changes)) model.set(key, value);
-    model.save_changes();
-  };
+  const id = uniqueId("product");
+  const set = (changes) => setAll(model, changes);
 
   let state;
   let panels;
@@ -524,7 +475,7 @@ function render({ model, el }) {
   const stage = make("div", { class: "kpw-stage" });
   const root = make(
     "figure",
-    { class: "kpw-product", tabindex: "-1", "aria-labelledby": `${id}-caption`, "data-lm-suppress-shortcuts": "true" },
+    { class: "kpw kpw-product", tabindex: "-1", "aria-labelledby": `${id}-caption`, "data-lm-suppress-shortcuts": "true" },
     make("figcaption", { class: "kpw-question", id: `${id}-caption` }, QUESTION),
     make(
       "div",
@@ -559,7 +510,7 @@ function render({ model, el }) {
   };
   root.addEventListener("keydown", onKey);
 
-  const draw = () => {
+  const showStep = () => {
     const number = current();
     const step = state.steps[number];
     const before = state.steps[Math.max(0, number - 1)];
@@ -573,13 +524,7 @@ function render({ model, el }) {
     for (const node of [previous, restart]) node.setAttribute("aria-disabled", number === 0);
     next.setAttribute("aria-disabled", number === last());
   };
-  // A row that scrolls must be reachable by keyboard; one that does not should be no tab stop.
-  const watchScroll = () =>
-    stage.querySelectorAll(".kpw-scroll").forEach((box) => {
-      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
-      else box.removeAttribute("tabindex");
-    });
-  const observer = new ResizeObserver(watchScroll);
+  const observer = new ResizeObserver(() => watchScroll(stage));
   const rebuild = () => {
     state = derive(model);
     panels = [wholePanel(state), { ...smallPanel(state), byNumber: true }, countPanel(state)];
@@ -590,11 +535,11 @@ function render({ model, el }) {
     reserve(room, words, state.steps.map((step) => describe(state, step)));
     order.set(state.order);
     first.set(state.first);
-    draw();
-    watchScroll();
+    showStep();
+    watchScroll(stage);
   };
 
-  model.on("change:step", draw);
+  model.on("change:step", showStep);
   model.on("change:order", rebuild);
   model.on("change:first", rebuild);
   el.append(root);
@@ -604,7 +549,7 @@ function render({ model, el }) {
   return () => {
     clearTimeout(timer);
     observer.disconnect();
-    model.off("change:step", draw);
+    model.off("change:step", showStep);
     model.off("change:order", rebuild);
     model.off("change:first", rebuild);
   };

@@ -1,6 +1,5 @@
 """The widget that computes y = (A (x) B) x step by step, with and without A (x) B."""
 
-from importlib import resources
 from typing import Any
 
 import anywidget
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from kplib._checks import matrix, numeric_array, require_finite
 from kplib.errors import DtypeError, ShapeError
 from kplib.shapes import FactorShape
+from kplib.widgets.assets import module, style
 
 LARGEST = 12
 """Rows and columns of A (x) B that still can be read as numbers."""
@@ -24,10 +24,6 @@ EXAMPLE: dict[str, list[Any]] = {
     "x": [1, 2, 0, 3, 1, 2],
 }
 """The default: small integers, unequal factors, an order of products that matters (24 or 36)."""
-
-
-def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _real_numbers(name: str, array: NDArray[Any]) -> list[Any]:
@@ -98,8 +94,8 @@ class ProductAnimator(anywidget.AnyWidget):
     True
     """
 
-    _esm = _asset("product.js")
-    _css = _asset("product.css")
+    _esm = module("product")
+    _css = style("product")
 
     A: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
     B: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import pytest
-
-STATE = ("A", "B", "x", "order", "first", "step", "_esm", "_css")
 
 # What anywidget does: import the module's text, add the style, call render({model, el}).
 MOCK_PAGE = """<!doctype html>
@@ -37,8 +36,7 @@ class Model {{
     this.handlers[name] = (this.handlers[name] ?? []).filter((h) => h !== handler);
   }}
   save_changes() {{
-    const {{ step, order, first }} = this.state;
-    this.saved.push({{ step, order, first }});
+    this.saved.push({{ ...this.state }});
   }}
 }}
 const {{ _esm, _css, ...state }} = JSON.parse(document.getElementById("state").textContent);
@@ -117,8 +115,9 @@ def mount(visit: Callable[..., Visit]) -> Callable[..., Visit]:
     """Mount a widget's own module and style on a mock model, in the way anywidget does."""
 
     def mount_widget(widget: Any, *, theme: str = "light", **options: Any) -> Visit:
-        state = json.dumps(widget.get_state(STATE)).replace("</", "<\\/")
-        result = visit(MOCK_PAGE.format(theme=theme, state=state), **options)
+        own = set(widget.keys) - set(ipywidgets.DOMWidget().keys)
+        text = json.dumps(widget.get_state({*own, "_esm", "_css"})).replace("</", "<\\/")
+        result = visit(MOCK_PAGE.format(theme=theme, state=text), **options)
         result.page.wait_for_selector("body[data-ready=yes]")
         return result
 

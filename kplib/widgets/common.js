@@ -1,0 +1,68 @@
+// What every widget here needs: words, elements, choices. It stands in front of each widget's own
+// text, in one module (see assets.py), because a page can load nothing else.
+
+const MINUS = "\u2212";
+const DOT = "\u00b7";
+const TIMES = "\u00d7";
+const KRON = "\u2297";
+
+let instances = 0;
+/** A prefix for the ids of one widget on a page. */
+const uniqueId = (name) => `kpw-${name}-${++instances}`;
+
+const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ? "" : "s"}`;
+/** 15104 as 15,104, in every reader's language: as the text around it has it. */
+const grouped = (count) => count.toLocaleString("en-US");
+
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "class") node.className = value;
+    else node.setAttribute(key, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+/** The same for a drawing; a child that is a string becomes text. */
+function draw(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+/** A group of radio buttons; `choices` are [value, label]. */
+function radios(id, legend, choices, onChoose) {
+  const inputs = choices.map(([value]) =>
+    make("input", { type: "radio", name: id, value, id: `${id}-${value}` }),
+  );
+  inputs.forEach((input) => input.addEventListener("change", () => onChoose(input.value)));
+  const labels = choices.map(([, label], k) =>
+    make("label", { for: inputs[k].id }, inputs[k], make("span", {}, label)),
+  );
+  const node = make("fieldset", {}, make("legend", {}, legend), ...labels);
+  return { node, set: (value) => inputs.forEach((input) => (input.checked = input.value === value)) };
+}
+
+/** Change several traits of the model at once, here and in Python. */
+function setAll(model, changes) {
+  for (const [key, value] of Object.entries(changes)) model.set(key, value);
+  model.save_changes();
+}
+
+/** A row that scrolls must be reachable by keyboard; one that does not should be no tab stop. */
+function watchScroll(root) {
+  root.querySelectorAll(".kpw-scroll").forEach((box) => {
+    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  });
+}
+
+/** Put `words` into `room`, which becomes as high as the highest of all `texts`: nothing jumps. */
+function reserve(room, words, texts) {
+  const unseen = [...new Set(texts)].map((text) =>
+    make("div", { class: `${words.className} kpw-unseen`, "aria-hidden": "true" }, text),
+  );
+  room.replaceChildren(words, ...unseen);
+}
