@@ -46,6 +46,26 @@ PICTURES = {
         {"dense": 7e-6, "kp": 2e-6, "small": 1e-6},
     ),
     "comparison, equal": lambda: plots.comparison({"hkp": 0}, {"hkp": [1.0, 1.0]}, {"hkp": 0.0}),
+    "bottlenecks": lambda: plots.bottlenecks([(59, 8, 2, 16), (2, 2, 59, 64)], low_rank=2),
+    "bottlenecks, 1 x 1": lambda: plots.bottlenecks([(1, 1, 1, 1)], low_rank=1),
+    "bottlenecks, wide": lambda: plots.bottlenecks([(1, 50, 60, 60), (12, 50, 5, 60)]),
+    "rank_against_parameters": lambda: plots.rank_against_parameters(118, 128, gates=4),
+    "rank_against_parameters, no other": lambda: plots.rank_against_parameters(178, 255, gates=4),
+    "rank_against_parameters, primes": lambda: plots.rank_against_parameters(7, 13),
+    "approximation_shares": lambda: plots.approximation_shares(
+        {"one": {"kp": 1.0, "lmf": 0.2}, "a trained\ngate": {"kp": 0.07, "lmf": 0.0}}
+    ),
+    "singular_value_spectra": lambda: plots.singular_value_spectra(
+        {"dense": range(118, 0, -1), "kp": [200.0] * 16 + [0.0] * 102}, labels={"kp": "ours"}
+    ),
+    "condition_number_ranges": lambda: plots.condition_number_ranges(
+        {"KWS-LSTM": [1.5, 2.5, 4.0], "full rank,\n120 × 130": [100, 9000]},
+        band=(1.2, 7.3),
+        band_label="the papers' trained networks",
+    ),
+    "condition_number_ranges, narrow": lambda: plots.condition_number_ranges(
+        {"orthogonal": [1, 1.0]}, band=(1.2, 7.3), band_label="printed"
+    ),
 }
 
 

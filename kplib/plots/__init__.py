@@ -15,18 +15,55 @@ try:
 except ImportError:
     raise MissingExtraError("matplotlib", "book") from None
 
+from kplib.plots.budget import memory_budget
 from kplib.plots.charts import comparison, training_curves
 from kplib.plots.matrices import kron_blocks, product_figure
+from kplib.plots.pattern import Pattern, kron_entry, patterns
 from kplib.plots.picture import Picture
+from kplib.plots.products import image_transform, product_times, sparse_stages
+from kplib.plots.shapes import hidden_size_costs, macs_and_times, shape_map, shape_outlines
+from kplib.plots.sizes import (
+    accuracy_against_size,
+    lstm_memory,
+    parameter_shares,
+    storage_sizes,
+)
+from kplib.plots.spectra import (
+    approximation_shares,
+    bottlenecks,
+    condition_number_ranges,
+    rank_against_parameters,
+    singular_value_spectra,
+)
 from kplib.plots.style import MARKERS, PALETTE, technique, use_style
 
 __all__ = [
     "MARKERS",
     "PALETTE",
+    "Pattern",
     "Picture",
+    "accuracy_against_size",
+    "approximation_shares",
+    "bottlenecks",
     "comparison",
+    "condition_number_ranges",
+    "hidden_size_costs",
+    "image_transform",
     "kron_blocks",
+    "kron_entry",
+    "lstm_memory",
+    "macs_and_times",
+    "memory_budget",
+    "parameter_shares",
+    "patterns",
     "product_figure",
+    "product_times",
+    "rank_against_parameters",
+    "shape_map",
+    "shape_outlines",
+    "singular_value_spectra",
+    "sparse_stages",
+    "storage_sizes",
     "technique",
     "training_curves",
     "use_style",

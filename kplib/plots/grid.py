@@ -77,20 +77,27 @@ class Grid:
         if offset + 0.075 * len(size) < self.width + 0.12:
             ax.text(left + offset, top + 0.125, size, ha="left", va="center", fontsize=7.5)
         if self.as_numbers:
-            self._draw_numbers(ax, left, top + _CAPTION)
+            self._draw_numbers(ax, left, top)
         else:
             self._draw_shades(ax, left, top + _CAPTION)
+
+    def corner(self, i: int, j: int) -> tuple[float, float]:
+        """Return how far right of and below the grid's corner the cell of entry (i, j) begins."""
+        block_row, block_col = self._block_of(i, j)
+        gap = _GAP * self.as_numbers
+        return j * self.cell[0] + block_col * gap, _CAPTION + i * self.cell[1] + block_row * gap
+
+    def _block_of(self, i: int, j: int) -> tuple[int, int]:
+        rows, cols = self.block
+        return i // rows if rows else 0, j // cols if cols else 0
 
     def _draw_numbers(self, ax: Axes, left: float, top: float) -> None:
         width, height = self.cell
         for i, row in enumerate(self.texts):
             for j, text in enumerate(row):
-                block_row, block_col = (
-                    place // step if step else 0
-                    for place, step in zip((i, j), self.block, strict=True)
-                )
-                x = left + j * width + block_col * _GAP
-                y = top + i * height + block_row * _GAP
+                block_row, block_col = self._block_of(i, j)
+                across, down = self.corner(i, j)
+                x, y = left + across, top + down
                 box = FancyBboxPatch(
                     (x + 0.015, y + 0.015),
                     width - 0.03,

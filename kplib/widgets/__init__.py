@@ -13,6 +13,8 @@ try:
 except ImportError:
     raise MissingExtraError("anywidget", "book") from None
 
+from kplib.widgets.budget import MemoryBudget
+from kplib.widgets.explorer import ShapeExplorer
 from kplib.widgets.product import ProductAnimator
 
-__all__ = ["ProductAnimator"]
+__all__ = ["MemoryBudget", "ProductAnimator", "ShapeExplorer"]

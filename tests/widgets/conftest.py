@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
+import ipywidgets.embed
 import pytest
 
 # What anywidget does: import the module's text, add the style, call render({model, el}).
@@ -50,6 +51,26 @@ const el = document.getElementById("el");
 window.cleanup = await module.default.render({{ model: window.model, el }});
 document.body.dataset.ready = "yes";
 </script></body></html>"""
+
+
+# What the book does: the state in the page, the manager of its own copy of ipywidgets.
+EMBED_PAGE = """<!doctype html>
+<html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Embedded</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+html[data-theme=light] {{ color: #222832; background: #fff; }}
+html[data-theme=dark] {{ color: #ced6dd; background: #121212; --pst-color-text-base: #ced6dd; }}
+html[data-theme=dark] {{ color-scheme: dark; }}
+html[data-theme=dark] .bd-content div.cell_output .widget-subarea {{ background: #ced6dd; }}
+</style>
+<script src="vendor/require.js"></script><script src="vendor-paths.js"></script>
+<script src="vendor/html-manager/embed-amd.js"></script></head>
+<body><main class="bd-content"><h1>Embedded</h1><div class="cell_output"><div class="output">
+<script type="application/vnd.jupyter.widget-view+json">{view}</script></div></div></main>
+<script type="application/vnd.jupyter.widget-state+json">{state}</script>
+</body></html>"""
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -122,3 +143,33 @@ def mount(visit: Callable[..., Visit]) -> Callable[..., Visit]:
         return result
 
     return mount_widget
+
+
+@pytest.fixture
+def book_assets(site: tuple[Path, str]) -> Path:
+    """Link the book's own copies of the widget manager below the served folder; returns axe."""
+    static, axe = ROOT / "book/_static", ROOT / ".cache/test-assets/axe.min.js"
+    if not (static / "vendor/require.js").is_file() or not axe.is_file():
+        pytest.fail("web assets are missing: run `python tools/web_assets.py --tests`")
+    for name in ("vendor", "vendor-paths.js"):
+        if not (site[0] / name).exists():
+            (site[0] / name).symlink_to(static / name)
+    return axe
+
+
+@pytest.fixture
+def embed(visit: Callable[..., Visit], book_assets: Path) -> Callable[..., Visit]:
+    """Show a widget as a page of the book does, with axe in the page."""
+
+    def embed_widget(widget: Any, *, theme: str = "light", **options: Any) -> Visit:
+        # In full, as a notebook's kernel hands it over: a widget's module is the default of a trait
+        everything = ipywidgets.embed.dependency_state([widget], drop_defaults=False)
+        data = ipywidgets.embed.embed_data(views=[widget], state=everything)
+        state = json.dumps(data["manager_state"]).replace("</", "<\\/")
+        view = json.dumps(data["view_specs"][0])
+        result = visit(EMBED_PAGE.format(theme=theme, view=view, state=state), **options)
+        result.page.wait_for_selector(".kpw", timeout=20_000)
+        result.page.add_script_tag(path=str(book_assets))
+        return result
+
+    return embed_widget
