@@ -8,11 +8,12 @@ one is missing, and a function whose fault was mended upstream can go.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, NavigableString
 from bs4.dammit import EntitySubstitution
 from bs4.formatter import HTMLFormatter
 from sphinx.application import Sphinx
@@ -117,6 +118,24 @@ def put_spaces_before_links(soup: BeautifulSoup) -> None:
             link.insert_before(" ")
 
 
+def keep_punctuation_with_formulas(soup: BeautifulSoup) -> None:
+    """Let no line begin with the comma after a formula: a browser may break behind any formula."""
+    for formula in soup.select("span.math.notranslate"):
+        after = formula.next_sibling
+        mark = re.match(r"[,.;:?!)\]’]+", after) if isinstance(after, NavigableString) else None
+        if mark is None or "kp-keep" in formula.parent.get("class", []):
+            continue
+        kept = formula.wrap(soup.new_tag("span", attrs={"class": "kp-keep"}))
+        kept.append(mark.group())
+        after.replace_with(after[mark.end() :])
+
+
+def close_images_in_drawings(soup: BeautifulSoup) -> None:
+    """Let an SVG's image end: the parser takes its name for HTML's old word for img."""
+    for image in soup.select("svg image"):
+        image.can_be_empty_element = False
+
+
 FIXES: tuple[Callable[[BeautifulSoup], None], ...] = (
     name_buttons_by_their_text,
     put_title_into_landmark,
@@ -127,6 +146,8 @@ FIXES: tuple[Callable[[BeautifulSoup], None], ...] = (
     mark_outside_links,
     serve_readers_without_scripts,
     put_spaces_before_links,
+    keep_punctuation_with_formulas,
+    close_images_in_drawings,
 )
 
 

@@ -44,6 +44,14 @@ CASES = {
         '<p class="admonition-title">Solution to<a href="#a"> Exercise 1</a></p>',
         '<p class="admonition-title">Solution to <a href="#a">Exercise 1</a></p>',
     ),
+    "punctuation after a formula": (
+        '<p>by <span class="math notranslate">h</span>, and</p>',
+        '<p>by <span class="kp-keep"><span class="math notranslate">h</span>,</span> and</p>',
+    ),
+    "image in a drawing": (
+        '<svg><g><image href="a"/></g></svg><img src="b"/>',
+        '<svg><g><image href="a"></image></g></svg><img src="b">',
+    ),
     "theme before any script": (
         '<html data-theme="auto"><head></head></html>',
         '<html data-theme="light"><head></head></html>',
