@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
@@ -187,3 +188,26 @@ def test_entry_is_found_by_its_address(seed):
 def test_bad_input_is_refused_with_the_numbers(draw, error, words):
     with pytest.raises(error, match=words):
         draw()
+
+
+def bars(figure):
+    """The middles of all bars, in inches, from all collections of lines."""
+    segments = [s for lines in figure.findobj(LineCollection) for s in lines.get_segments()]
+    return sorted(tuple(np.round(segment.mean(axis=0), 6).tolist()) for segment in segments)
+
+
+def test_negative_entries_carry_a_bar_in_the_middle_of_their_cells_where_there_is_room():
+    values = RNG.integers(-3, 4, (3, 5))
+    figure = plots.patterns([Pattern(values, "A")], **WORDS).figure
+    (image,) = figure.findobj(AxesImage)
+    left, right, bottom, top = image.get_extent()
+    across, down = (right - left) / 5, (bottom - top) / 3
+    expected = sorted(
+        tuple(np.round((left + (j + 0.5) * across, top + (i + 0.5) * down), 6).tolist())
+        for i, j in np.argwhere(values < 0)
+    )
+    assert expected
+    assert bars(figure) == expected
+
+    crowded = plots.patterns([Pattern(-np.ones((64, 64)), "B")], **WORDS).figure
+    assert not bars(crowded)

@@ -84,6 +84,15 @@ def test_approximation_shares_draws_each_number():
     assert ax.yaxis_inverted()
 
 
+def test_approximation_shares_can_be_told_apart_without_colour():
+    picture = plots.approximation_shares({"a trained\ngate": {"kp": 0.25, "lmf": 0.5}})
+    kron, low_rank = picture.figure.axes[0].patches
+    assert kron.get_facecolor()[3] == 1
+    assert low_rank.get_facecolor()[3] == 0
+    assert low_rank.get_edgecolor()[3] == 1
+    assert "a trained gate: Kronecker 25%, low rank 50%" in picture.description
+
+
 def test_approximation_shares_refuses_what_is_no_share():
     with pytest.raises(ValueError, match="there are no matrices"):
         plots.approximation_shares({})

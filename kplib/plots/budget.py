@@ -50,7 +50,7 @@ def memory_budget(benchmark: str | None = None, *, device: str = "atmega328p") -
     benchmark : str, optional
         A network of `kplib.experiments.BENCHMARKS`; all of the papers' if not given.
     device : str
-        A chip of `kplib.experiments.memory.DEVICES`.
+        A chip of `kplib.experiments.DEVICES`.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def memory_budget(benchmark: str | None = None, *, device: str = "atmega328p") -
 
     Notes
     -----
-    Counted as `kplib.experiments.memory.Footprint` does: one recurrent layer, factors by
+    Counted as `kplib.experiments.Footprint` does: one recurrent layer, factors by
     Algorithm 4, the head in float32, no program. HAR1 has 178 units with Kronecker factors.
 
     Examples

@@ -28,6 +28,8 @@ _NAME = 0.22  # high
 _LINE_GAP = 0.1
 _TALLEST = 3.4
 
+_ROOM_FOR_A_BAR = 0.09  # inches of a cell, wide and high
+
 _FAINT = 0.1  # opacity of a zero
 _GAMMA = 0.6  # below 1 keeps small entries visible
 
@@ -39,7 +41,8 @@ class Pattern:
     Parameters
     ----------
     values : array_like, shape (rows, columns)
-        The matrix, real. Positive entries are orange, negative ones blue, zeros pale.
+        The matrix, real. Positive entries are orange, negative ones blue, zeros pale. Where a cell
+        has room for it, a negative entry also carries a bar, for those who do not see the colour.
     name : str
         What stands above it.
     block : (int, int), optional
@@ -131,6 +134,7 @@ class _Panel(NamedTuple):
         extent = (left, left + self.width, top + self.height, top)
         # "none": the page gets the matrix pixel by pixel, and scales it without smoothing.
         ax.imshow(_shades(self.values, self.largest), extent=extent, interpolation="none")
+        mark_negative(ax, self.values, (left, top), (self.width / cols, self.height / rows))
         if self.block is None:
             return
         line: dict[str, Any] = {"color": INK, "linewidth": 0.5, "alpha": 0.45}
@@ -140,6 +144,21 @@ class _Panel(NamedTuple):
         for j in range(0, cols + 1, self.block[1]):
             x = left + j * self.width / cols
             ax.plot([x, x], [top, top + self.height], "-", marker="", **line)
+
+
+def mark_negative(
+    ax: Axes, values: NDArray[Any], corner: tuple[float, float], cell: tuple[float, float]
+) -> None:
+    """Draw a bar, a minus sign, in every negative cell, if the cells have room for one.
+
+    `corner` is the upper left one, `cell` the size of a cell, in inches: across and down.
+    """
+    if min(cell) < _ROOM_FOR_A_BAR:
+        return
+    rows, cols = np.nonzero(values < 0)
+    x, y = corner[0] + (cols + 0.5) * cell[0], corner[1] + (rows + 0.5) * cell[1]
+    half = min(0.25 * cell[0], 0.08)
+    ax.hlines(y, x - half, x + half, colors=INK, linewidth=1.2)
 
 
 def _line(parts: Equation) -> list[_Panel | str]:

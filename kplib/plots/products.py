@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from kplib._checks import matrix, require_finite
 from kplib.errors import DtypeError, ShapeError
 from kplib.plots.grid import MARGIN, Grid, Line, draw_lines
+from kplib.plots.pattern import mark_negative
 from kplib.plots.picture import Picture
 from kplib.plots.style import PALETTE, WIDTH, technique, use_style
 from kplib.shapes import FactorShape
@@ -136,6 +137,11 @@ class _Shades(Grid):
         self.width = values.shape[1] * cell
         self.height = values.shape[0] * cell + caption
 
+    def draw(self, ax: Axes, left: float, top: float) -> None:
+        """Draw the shades, and a bar in each negative entry, where there is room."""
+        super().draw(ax, left, top)
+        mark_negative(ax, self.values, (left, top + self.corner(0, 0)[1]), self.cell)
+
 
 def product_times(
     times: Mapping[str, Mapping[str, float]], structures: Mapping[str, str]
@@ -220,7 +226,7 @@ def image_transform(matrices: Mapping[str, ArrayLike]) -> Picture:
     ----------
     matrices : mapping of str to array_like, shape (rows, columns)
         What to draw, by name: up to four real matrices of one shape. Strong shades are large
-        entries, each matrix relative to its own largest; negative ones are blue.
+        entries, each matrix relative to its own largest; negative ones are blue and carry a bar.
 
     Returns
     -------

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
@@ -209,7 +210,9 @@ def parameter_shares(parts: Mapping[str, Mapping[str, int]]) -> Picture:
         starts = np.zeros(len(names))
         for kind, shade, column in zip(kinds, _SHADES, shares.T, strict=False):
             color = _RAM if kind == "biases" else _FLASH
-            ax.barh(range(len(names)), column, 0.66, starts, color=color, alpha=shade, label=kind)
+            boxes = ax.barh(range(len(names)), column, 0.66, starts, label=kind)
+            for box in boxes:
+                box.set(facecolor=to_rgba(color, shade), edgecolor=color, linewidth=0.6)
             for place, (start, share) in enumerate(zip(starts, column, strict=True)):
                 if share >= _WIDE_ENOUGH:
                     _write(ax, start + share / 2, place, f"{share:.0%}", va="center_baseline")

@@ -284,7 +284,11 @@ def approximation_shares(shares: Mapping[str, Mapping[str, float]]) -> Picture:
             values = [row[name] for row in shares.values()]
             at = np.arange(len(shares)) + (place - (len(names) - 1) / 2) * thick
             color = PALETTE[technique(name)]
-            ax.barh(at, values, height=0.86 * thick, color=color, label=_short(name))
+            # The first technique's bars are full, the others' are outlines: to be told apart
+            # without colour too.
+            fill = color if place == 0 else "none"
+            outline: dict[str, Any] = {"facecolor": fill, "edgecolor": color, "linewidth": 1.4}
+            ax.barh(at, values, height=0.8 * thick, label=_short(name), **outline)
             for y, value in zip(at, values, strict=True):
                 ax.annotate(
                     f"{value:.0%}",
@@ -303,14 +307,23 @@ def approximation_shares(shares: Mapping[str, Mapping[str, float]]) -> Picture:
         ax.spines[["left", "bottom"]].set_visible(False)
         figure.legend(loc="outside upper center", ncols=len(names), handlelength=1.0)
     words = [
-        f"{matrix}: {', '.join(f'{_short(name)} {value:.0%}' for name, value in row.items())}"
+        f"{_one_line(matrix)}: "
+        + ", ".join(f"{_short(name)} {value:.0%}" for name, value in row.items())
         for matrix, row in shares.items()
     ]
     return Picture(figure, "Share of a matrix that is caught", "; ".join(words) + ".")
 
 
+def _one_line(label: str) -> str:
+    """Return a label of several lines as one, for a description."""
+    return " ".join(label.split())
+
+
 def _short(name: str) -> str:
     return {"kronecker": "Kronecker", "low_rank": "low rank"}.get(technique(name), name)
+
+
+_LINES = ("-", "-", (0, (4, 2)), (0, (1, 1.5)))  # where two techniques share a marker
 
 
 def singular_value_spectra(
@@ -347,7 +360,7 @@ def singular_value_spectra(
     with use_style():
         figure = Figure(figsize=(WIDTH, 2.8))
         ax = figure.subplots()
-        for name, values in spectra.items():
+        for place, (name, values) in enumerate(spectra.items()):
             sigma = np.sort(_nonnegative(f"spectra[{name!r}]", values))[::-1]
             key, label = technique(name), named.get(name, name)
             nonzero = int(np.count_nonzero(sigma > len(sigma) * np.finfo(float).eps * sigma[0]))
@@ -356,6 +369,7 @@ def singular_value_spectra(
                 sigma,
                 color=PALETTE[key],
                 marker=MARKERS[key],
+                linestyle=_LINES[place % len(_LINES)],
                 markevery=max(1, len(sigma) // 12),
                 label=label,
                 clip_on=False,
@@ -416,7 +430,9 @@ def condition_number_ranges(
             ax.plot([low, high], [place] * 2, "-", color=color, lw=1.4)
             ax.plot([first, third], [place] * 2, "-", color=color, lw=5, solid_capstyle="butt")
             ax.plot([median], [place], MARKERS["kronecker"], color=color, ms=7)
-            words.append(f"{name}: median {median:.2g}, nine of ten from {low:.2g} to {high:.2g}")
+            words.append(
+                f"{_one_line(name)}: median {median:.2g}, nine of ten from {low:.2g} to {high:.2g}"
+            )
         ax.set_xscale("log")
         ax.set_yticks(range(len(draws)), list(draws))
         ax.set_ylim(len(draws) - 0.5, -0.6)
