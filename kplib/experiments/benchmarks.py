@@ -7,13 +7,11 @@ from typing import Literal
 
 from kplib._checks import positive_integer
 from kplib.experiments import sizes
+from kplib.experiments.cells import CELLS
 
 __all__ = ["BENCHMARKS", "Benchmark", "benchmark"]
 
 _COUNTS = ("input_size", "hidden_size", "steps", "classes", "layers", "kp_hidden_size", "kp_layers")
-_GATES = {"lstm": 4, "gru": 3, "fastrnn": 1}
-# Gates whose matrices one product can serve, for they multiply the same vector.
-_STACKS = {"lstm": (4,), "gru": (2, 1), "fastrnn": (1,)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +26,7 @@ class Benchmark:
         Its key in `BENCHMARKS`.
     title : str
         As the papers write it.
-    cell : {"lstm", "gru", "fastrnn"}
+    cell : {"rnn", "lstm", "gru", "fastrnn"}
         The recurrent cell.
     input_size : int
         Entries of one step of the input.
@@ -63,7 +61,7 @@ class Benchmark:
 
     name: str
     title: str
-    cell: Literal["lstm", "gru", "fastrnn"]
+    cell: Literal["rnn", "lstm", "gru", "fastrnn"]
     input_size: int
     hidden_size: int
     steps: int
@@ -75,8 +73,8 @@ class Benchmark:
     counted_with_biases: bool = True
 
     def __post_init__(self) -> None:
-        if self.cell not in _GATES:
-            raise ValueError(f"cell must be one of {list(_GATES)}, found {self.cell!r}")
+        if self.cell not in CELLS:
+            raise ValueError(f"cell must be one of {list(CELLS)}, found {self.cell!r}")
         if self.directions not in (1, 2):
             raise ValueError(f"directions must be 1 or 2, found {self.directions!r}")
         object.__setattr__(self, "kp_hidden_size", self.kp_hidden_size or self.hidden_size)
@@ -87,12 +85,12 @@ class Benchmark:
     @property
     def gates(self) -> int:
         """Gate matrices of a cell: 4 of an LSTM, 3 of a GRU, 1 of a FastRNN."""
-        return _GATES[self.cell]
+        return CELLS[self.cell].gates
 
     @property
     def stacks(self) -> tuple[int, ...]:
         """How many gates each of the cell's products serves: a GRU's candidate stands alone."""
-        return _STACKS[self.cell]
+        return CELLS[self.cell].stacks
 
     def gate_shapes(
         self, *, hidden_size: int | None = None, layers: int | None = None

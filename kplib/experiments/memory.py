@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from kplib._checks import positive_integer
 from kplib.errors import ShapeError
+from kplib.experiments.cells import CELLS
 from kplib.shapes import FactorShape, algorithm4, prime_factors
 
 if TYPE_CHECKING:
     from kplib.experiments.benchmarks import Benchmark
 
-__all__ = ["CELLS", "DEVICES", "Cell", "Device", "Footprint", "known_device"]
+__all__ = ["DEVICES", "Device", "Footprint", "known_device"]
 
 LARGEST_SIZE = 4096
 """Of the sizes that are searched for one that fits."""
@@ -25,47 +26,8 @@ FLOAT32 = 4  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """What a recurrent cell stores.
-
-    Parameters
-    ----------
-    name : str
-        As it is printed.
-    stacks : tuple of int
-        Gate matrices that multiply the same vector, and so can share a low-rank factor. A GRU has
-        two stacks: its candidate multiplies the reset state.
-    states : int
-        Vectors of hidden size kept from step to step: h, and the LSTM's c.
-    scalars : int
-        Trained numbers that belong to no gate: FastRNN's alpha and beta.
-    """
-
-    name: str
-    stacks: tuple[int, ...]
-    states: int = 1
-    scalars: int = 0
-
-    @property
-    def gates(self) -> int:
-        """Gate matrices, candidates included."""
-        return sum(self.stacks)
-
-
-CELLS: Mapping[str, Cell] = MappingProxyType(
-    {
-        "rnn": Cell("RNN", (1,)),
-        "lstm": Cell("LSTM", (4,), states=2),
-        "gru": Cell("GRU", (2, 1)),
-        "fastrnn": Cell("FastRNN", (1,), scalars=2),
-    }
-)
-"""The cells by name."""
-
-
-@dataclass(frozen=True, slots=True)
 class Device:
-    """A microcontroller, with the memory its maker states.
+    """A microcontroller, with the memory it is sold with.
 
     Parameters
     ----------
@@ -83,8 +45,7 @@ class Device:
     ram_bytes: int
 
 
-# As stated by the makers: ST's data sheets of STM32F030x4 and STM32F103x8, Microchip's of the
-# ATmega328P, Nordic's product specification of the nRF52833.
+# From pages on the boards and parts, of their makers and of vendors, not from the data sheets.
 DEVICES: Mapping[str, Device] = MappingProxyType(
     {
         "stm32f030f4": Device("STM32F030F4", "Cortex-M0", 16 << 10, 4 << 10),
@@ -123,6 +84,7 @@ def known_device(name: str) -> Device:
     return DEVICES[name]
 
 
+DIRECTIONS = (1, 2)
 STORAGES = ("dense", "kronecker", "low_rank")
 BITS = (32, 16, 8)
 
@@ -193,7 +155,7 @@ class Footprint:
     def __post_init__(self) -> None:
         for name, choices in (
             ("cell", tuple(CELLS)),
-            ("directions", (1, 2)),
+            ("directions", DIRECTIONS),
             ("storage", STORAGES),
             ("bits", BITS),
         ):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kplib._checks import positive_integer
 from kplib.errors import ShapeError
+from kplib.experiments.cells import CELLS
 from kplib.shapes import FactorShape, algorithm4
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _size(
     return Size(
         weights=network.directions * weights,
         biases=cells * network.gates * hidden_size,
-        scalars=2 * cells if network.cell == "fastrnn" else 0,
+        scalars=cells * CELLS[network.cell].scalars,
         head_weights=network.directions * hidden_size * network.classes,
         head_biases=network.classes,
     )

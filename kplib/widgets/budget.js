@@ -14,29 +14,6 @@ const FLOAT32 = 4; // bytes
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
-export function primeFactors(k) {
-  const factors = [];
-  for (let d = 2; d * d <= k; d++) for (; k % d === 0; k /= d) factors.push(d);
-  return k > 1 ? [...factors, k] : factors;
-}
-
-const isComposite = (k) => primeFactors(k).length > 1;
-
-/** The papers' Algorithm 4: factor shapes of an m x n matrix, or null for ones and primes. */
-export function algorithm4(m, n) {
-  if (!isComposite(m) || !isComposite(n)) return null;
-  const [[m2, m1], [n1, n2]] = [m, n].map((k) => {
-    const factors = primeFactors(k);
-    while (factors.length > 2) {
-      const smallest = factors.shift();
-      factors[0] *= smallest;
-      factors.sort((a, b) => a - b);
-    }
-    return factors;
-  });
-  return { m1, n1, m2, n2 };
-}
-
 const hasFactors = (net, hidden) => isComposite(hidden) && isComposite(net.input_size + hidden);
 
 /** The largest rank that every stack of gate matrices can have. */
@@ -46,7 +23,10 @@ const maxRank = ({ cell, hidden_size: h, input_size: i }) =>
 /** The two parts of all gate matrices as [name, factors of the product that counts it]. */
 function matrixParts({ cell, input_size: i, hidden_size: h, storage, rank }, shape) {
   const gates = sum(cell.stacks);
-  if (storage === "kronecker") return [["A", gates, shape.m1, shape.n1], ["B", gates, shape.m2, shape.n2]];
+  if (storage === "kronecker") {
+    const [m1, n1, m2, n2] = shape;
+    return [["A", gates, m1, n1], ["B", gates, m2, n2]];
+  }
   if (storage === "low_rank") return [["U", gates, h, rank], ["V", cell.stacks.length, rank, i + h]];
   return [["W_x", gates, h, i], ["W_h", gates, h, h]];
 }
@@ -76,7 +56,7 @@ export function footprint(net) {
     aMatrix = sum(cell.stacks.map((stacked) => rank * (stacked * h + i + h)));
   }
   if (storage === "kronecker") {
-    const { m1, n1, m2, n2 } = shape;
+    const [m1, n1, m2, n2] = shape;
     const [bFirst, aFirst] = [n1 * m2 * (n2 + m1), m1 * n2 * (n1 + m2)];
     between = bFirst <= aFirst ? [n1, m2] : [m1, n2];
     aMatrix = gates * Math.min(bFirst, aFirst);
@@ -183,7 +163,7 @@ function gateWords(net, shape) {
     return `All gates stacked: ${pairs}, as U V.`;
   }
   if (shape === null) return `Each gate: ${gate}, no factors.`;
-  const { m1, n1, m2, n2 } = shape;
+  const [m1, n1, m2, n2] = shape;
   return `Each gate: ${m1} ${TIMES} ${n1} ${KRON} ${m2} ${TIMES} ${n2}, ${grouped(m1 * n1 + m2 * n2)} of ${grouped(m * n)} numbers.`;
 }
 
@@ -206,7 +186,7 @@ function memoryPanel(key, title) {
   const scale = make("p", { class: "kpw-muted kpw-scale", "data-role": `${key}-scale` });
   const list = make("ul", { class: "kpw-parts", "aria-label": `${title}, part by part` });
   const drawing = make("div", { class: "kpw-drawing", "aria-hidden": "true" }, labels, make("div", { class: "kpw-track" }, bar, boxes, line));
-  const node = make("section", { class: `kpw-panel kpw-memory kpw-${key}`, "aria-label": title }, heading, drawing, scale, list);
+  const node = make("div", { role: "group", class: `kpw-panel kpw-memory kpw-${key}`, "aria-label": title }, heading, drawing, scale, list);
   const segments = [0, 1, 2, 3].map((k) => {
     const segment = make("span", { class: `kpw-segment kpw-part-${k}` });
     const label = make("span");
@@ -262,20 +242,32 @@ function memoryPanel(key, title) {
   return { node, update, fitLabels };
 }
 
-/** A field for a whole number from 1 to `largest`; what is none is marked and not taken. */
+/** A field for a whole number of bytes or of anything else; what is none is marked and not taken. */
 function numberField(id, label, largest, onChange, { unit = 1 } = {}) {
-  const attributes = { type: "number", id, min: unit === 1 ? 1 : 0, max: largest / unit, step: unit === 1 ? 1 : "any", inputmode: "decimal" };
-  const input = make("input", attributes);
-  const accept = () => {
-    const value = Math.round(Number(input.value) * unit);
-    const good = input.value !== "" && value >= 1 && value <= largest && (unit > 1 || Number.isInteger(Number(input.value)));
-    input.setAttribute("aria-invalid", !good);
-    if (good) onChange(value);
-  };
+  const whole = unit === 1;
+  const least = whole ? 1 : 0;
+  const input = make("input", {
+    type: "number", id, min: least, max: largest / unit, step: whole ? 1 : "any", inputmode: "decimal",
+    title: whole ? `A whole number from 1 to ${grouped(largest)}` : `More than 0, at most ${grouped(largest / unit)}`,
+  });
   let current = 1;
-  input.addEventListener("input", accept);
+  let beforeTyping = 1;
+  const entered = () => {
+    const value = Math.round(Number(input.value) * unit);
+    const good = input.value !== "" && value >= 1 && value <= largest;
+    return good && (!whole || Number.isInteger(Number(input.value))) ? value : null;
+  };
+  input.addEventListener("focus", () => (beforeTyping = current));
+  input.addEventListener("input", () => {
+    const value = entered();
+    input.setAttribute("aria-invalid", value === null);
+    if (value !== null) onChange(value);
+  });
   input.addEventListener("change", () => {
-    input.value = current / unit;
+    // 4097 is refused: then 118 comes back that stood there, not the 409 that was on the way to it.
+    beforeTyping = entered() ?? beforeTyping;
+    onChange(beforeTyping);
+    input.value = beforeTyping / unit;
     input.setAttribute("aria-invalid", false);
   });
   const node = make("div", { class: "kpw-field" }, make("label", { for: id }, label), input);
@@ -333,7 +325,7 @@ function networkPanel(id, model, set) {
   const field = (name, label) => numberField(`${id}-${name}`, label, largest, (value) => set({ [name]: value }));
   const fields = { input_size: field("input_size", "Inputs a step"), steps: field("steps", "Steps"), classes: field("classes", "Classes") };
   const node = make(
-    "section", { class: "kpw-panel", "aria-label": "The network" },
+    "div", { role: "group", class: "kpw-panel", "aria-label": "The network" },
     make("div", { class: "kpw-fields" }, start.node, cell.node, directions.node, fields.input_size.node, fields.steps.node, fields.classes.node),
   );
   const update = (net) => {
@@ -362,7 +354,7 @@ function dialsPanel(id, model, set) {
   const room = make("div", { class: "kpw-room" });
   reserve(room, gate, [`Each gate: 1,024 ${TIMES} 64 ${KRON} 64 ${TIMES} 1,024, 1,234,567 of 12,345,678 numbers.`]);
   const node = make(
-    "section", { class: "kpw-panel kpw-dials", "aria-label": "Its size and storage" },
+    "div", { role: "group", class: "kpw-panel kpw-dials", "aria-label": "Its size and storage" },
     make("div", { class: "kpw-slide" }, hidden.node, range),
     storage.node,
     bits.node,
@@ -400,7 +392,7 @@ function chipPanel(id, model, set) {
   const flash = memory("flash_bytes", "Flash, KB");
   const ram = memory("ram_bytes", "RAM, KB");
   const node = make(
-    "section", { class: "kpw-panel", "aria-label": "The chip" },
+    "div", { role: "group", class: "kpw-panel", "aria-label": "The chip" },
     make("div", { class: "kpw-fields kpw-chip" }, device.node, flash.node, ram.node),
   );
   const update = (net) => {
@@ -455,12 +447,18 @@ const COUNTED =
 function render({ model, el }) {
   const id = uniqueId("budget");
   const most = model.get("largest_size");
-  /** Take changes; a rank too high for the new sizes comes down with them. */
+  // The rank that was asked for. On the way to 118 hidden units a reader types 1 and 11: the rank
+  // comes down with them, and comes back.
+  let wantedRank = model.get("rank");
+  let ownChange = false;
   const set = (changes) => {
     const next = { ...read(model), ...changes };
     const cell = model.get("cells")[changes.cell ?? model.get("cell")];
-    const rank = Math.min(next.rank, maxRank({ ...next, cell }));
+    wantedRank = changes.rank ?? wantedRank;
+    const rank = Math.min(wantedRank, maxRank({ ...next, cell }));
+    ownChange = true;
     setAll(model, { ...changes, ...(rank !== model.get("rank") && { rank }) });
+    ownChange = false;
   };
   const network = networkPanel(id, model, set);
   const dials = dialsPanel(id, model, set);
@@ -502,7 +500,7 @@ function render({ model, el }) {
 
   const root = make(
     "figure",
-    { class: "kpw kpw-budget", tabindex: "-1", "aria-labelledby": `${id}-caption`, "data-lm-suppress-shortcuts": "true" },
+    { class: "kpw kpw-budget", tabindex: "-1", "aria-labelledby": `${id}-caption` },
     make("figcaption", { class: "kpw-question", id: `${id}-caption` }, QUESTION),
     make("div", { class: "kpw-inputs" }, network.node, chip.node, dials.node),
     room,
@@ -518,6 +516,7 @@ function render({ model, el }) {
   // Several traits that change at once are drawn once.
   let waiting = false;
   const onChange = () => {
+    if (!ownChange) wantedRank = model.get("rank");
     if (waiting) return;
     waiting = true;
     queueMicrotask(() => {
@@ -526,6 +525,7 @@ function render({ model, el }) {
     });
   };
   TRAITS.forEach((name) => model.on(`change:${name}`, onChange));
+  keepKeys(root);
   el.append(root);
   update();
   observer.observe(root);

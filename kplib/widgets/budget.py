@@ -7,13 +7,13 @@ from typing import Any
 import anywidget
 import traitlets
 
-from kplib._checks import positive_integer
 from kplib.errors import ShapeError
 from kplib.experiments import BENCHMARKS, Benchmark, benchmark
+from kplib.experiments.cells import CELLS
 from kplib.experiments.memory import (
     BITS,
-    CELLS,
     DEVICES,
+    DIRECTIONS,
     LARGEST_SIZE,
     STORAGES,
     Footprint,
@@ -21,6 +21,7 @@ from kplib.experiments.memory import (
 )
 from kplib.experiments.papers import networks
 from kplib.widgets.assets import module, style
+from kplib.widgets.traits import Choice, Size, size_up_to
 
 LARGEST_MEMORY = 2**30
 """Bytes of flash or RAM."""
@@ -44,7 +45,7 @@ class MemoryBudget(anywidget.AnyWidget):
     the sizes, how the gate matrices are stored, the bits of a weight, or the chip. Two bars show
     flash and RAM part by part, against boxes as large as the chip's memory; beside them stand the
     numbers, the largest hidden size that fits, and the multiplications of a step. How it is counted
-    is said in `kplib.experiments.memory.Footprint`, which Python uses and the page repeats.
+    is said in `kplib.experiments.Footprint`, which Python uses and the page repeats.
 
     Without a kernel the figure is complete; with one, all traits are shared both ways.
 
@@ -104,17 +105,17 @@ class MemoryBudget(anywidget.AnyWidget):
     devices: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
     largest_size = traitlets.Int(LARGEST_SIZE, read_only=True).tag(sync=True)
 
-    cell = traitlets.Enum(list(CELLS), "lstm").tag(sync=True)
-    input_size = traitlets.Int(10).tag(sync=True)
-    hidden_size = traitlets.Int(118).tag(sync=True)
-    classes = traitlets.Int(12).tag(sync=True)
-    directions = traitlets.Enum([1, 2], 1).tag(sync=True)
-    steps = traitlets.Int(1).tag(sync=True)
-    storage = traitlets.Enum(list(STORAGES), "dense").tag(sync=True)
-    rank = traitlets.Int(DEFAULT_RANK).tag(sync=True)
-    bits = traitlets.Enum(list(BITS), 32).tag(sync=True)
-    flash_bytes = traitlets.Int(1).tag(sync=True)
-    ram_bytes = traitlets.Int(1).tag(sync=True)
+    cell = Choice(tuple(CELLS), "lstm").tag(sync=True)
+    input_size = Size(10, LARGEST_SIZE).tag(sync=True)
+    hidden_size = Size(118, LARGEST_SIZE).tag(sync=True)
+    classes = Size(12, LARGEST_SIZE).tag(sync=True)
+    directions = Choice(DIRECTIONS).tag(sync=True)
+    steps = Size(1, LARGEST_SIZE).tag(sync=True)
+    storage = Choice(STORAGES).tag(sync=True)
+    rank = Size(DEFAULT_RANK, 4 * LARGEST_SIZE).tag(sync=True)
+    bits = Choice(BITS).tag(sync=True)
+    flash_bytes = Size(1, LARGEST_MEMORY).tag(sync=True)
+    ram_bytes = Size(1, LARGEST_MEMORY).tag(sync=True)
 
     def __init__(
         self, benchmark: str = "kws-lstm", *, device: str = "atmega328p", **settings: Any
@@ -126,21 +127,13 @@ class MemoryBudget(anywidget.AnyWidget):
                 f"there are {', '.join((*NETWORK, *MEMORY))}"
             )
         start = _start(benchmark, device) | settings
-        for name in MEMORY:
-            start[name] = _within(name, start[name], LARGEST_MEMORY)
-        for name in ("input_size", "hidden_size", "classes", "steps"):
-            start[name] = _within(name, start[name], LARGEST_SIZE)
         # All checks at once, before there is a widget.
+        traits = self.traits()
+        start = {name: traits[name].validate(self, value) for name, value in start.items()}
         largest_rank = Footprint(**_only(start, SIZES)).max_rank
         start.setdefault("rank", min(DEFAULT_RANK, largest_rank))
-        start["rank"] = _within("rank", start["rank"], largest_rank)
-        Footprint(**_only(start, NETWORK))
-        super().__init__()
-        self.set_trait("cells", {name: _cell_as_json(name) for name in CELLS})
-        self.set_trait("benchmarks", [_benchmark_as_json(one.benchmark) for one in networks()])
-        self.set_trait("devices", [_device_as_json(name) for name in DEVICES])
-        for name in (*SIZES, "storage", "rank", "bits", *MEMORY):
-            setattr(self, name, start[name])
+        start["rank"] = size_up_to(largest_rank, "rank", start["rank"])
+        super().__init__(**start)
 
     @property
     def footprint(self) -> Footprint:
@@ -196,17 +189,21 @@ class MemoryBudget(anywidget.AnyWidget):
         """All that Python and the page share and change."""
         return {name: getattr(self, name) for name in (*NETWORK, *MEMORY)}
 
-    @traitlets.validate("input_size", "hidden_size", "classes", "steps")
-    def _check_size(self, proposal: Any) -> int:
-        return _within(proposal["trait"].name, proposal["value"], LARGEST_SIZE)
+    @traitlets.default("cells")
+    def _all_cells(self) -> dict[str, Any]:
+        return {name: _cell_as_json(name) for name in CELLS}
 
-    @traitlets.validate("flash_bytes", "ram_bytes")
-    def _check_memory(self, proposal: Any) -> int:
-        return _within(proposal["trait"].name, proposal["value"], LARGEST_MEMORY)
+    @traitlets.default("benchmarks")
+    def _networks_of_the_papers(self) -> list[dict[str, Any]]:
+        return [_benchmark_as_json(one.benchmark) for one in networks()]
+
+    @traitlets.default("devices")
+    def _known_devices(self) -> list[dict[str, Any]]:
+        return [_device_as_json(name) for name in DEVICES]
 
     @traitlets.validate("rank")
     def _check_rank(self, proposal: Any) -> int:
-        return _within("rank", proposal["value"], self._max_rank())
+        return size_up_to(self._max_rank(), "rank", proposal["value"])
 
     @traitlets.observe("cell", "input_size", "hidden_size")
     def _keep_rank_in_range(self, _change: Any) -> None:
@@ -237,13 +234,6 @@ def _start(benchmark_name: str, device_name: str) -> dict[str, Any]:
 
 def _only(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: settings[name] for name in names}
-
-
-def _within(name: str, value: Any, largest: int) -> int:
-    number = positive_integer(name, value)
-    if number > largest:
-        raise ShapeError(f"{name} is {number}, but can be {largest} at most")
-    return number
 
 
 def _size_text(size: int) -> str:

@@ -1,4 +1,4 @@
-// What every widget here needs: words, elements, choices. It stands in front of each widget's own
+// What every widget here needs: words, elements, choices, factors. It stands in front of each widget's own
 // text, in one module (see assets.py), because a page can load nothing else.
 
 const MINUS = "\u2212";
@@ -6,9 +6,11 @@ const DOT = "\u00b7";
 const TIMES = "\u00d7";
 const KRON = "\u2297";
 
-let instances = 0;
-/** A prefix for the ids of one widget on a page. */
-const uniqueId = (name) => `kpw-${name}-${++instances}`;
+/** A prefix for the ids of one view. Each widget has a copy of this module: the page counts. */
+function uniqueId(name) {
+  document.kpwViews = (document.kpwViews ?? 0) + 1;
+  return `kpw-${name}-${document.kpwViews}`;
+}
 
 const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ? "" : "s"}`;
 const numberFormat = new Intl.NumberFormat("en-US"); // made once: toLocaleString is slow
@@ -58,6 +60,13 @@ function watchScroll(root) {
     if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   });
+  keepKeys(root);
+}
+
+/** JupyterLab asks the focused element itself: without this, d d on a button here deletes a cell. */
+function keepKeys(root) {
+  const focusable = root.querySelectorAll("button, input, select, [tabindex]");
+  for (const node of [root, ...focusable]) node.dataset.lmSuppressShortcuts = "true";
 }
 
 /** Put `words` into `room`, which becomes as high as the highest of all `texts`: nothing jumps. */
@@ -66,4 +75,34 @@ function reserve(room, words, texts) {
     make("div", { class: `${words.className} kpw-unseen`, "aria-hidden": "true" }, text),
   );
   room.replaceChildren(words, ...unseen);
+}
+
+// kplib.shapes, as far as more than one widget needs it; a test compares them.
+
+export function primeFactors(k) {
+  const factors = [];
+  for (let divisor = 2; divisor * divisor <= k; divisor++) {
+    for (; k % divisor === 0; k /= divisor) factors.push(divisor);
+  }
+  return k > 1 ? [...factors, k] : factors;
+}
+
+const isComposite = (k) => primeFactors(k).length >= 2;
+
+/** Algorithm 4's split of a composite number, ascending. */
+function twoFactors(k) {
+  const factors = primeFactors(k);
+  while (factors.length > 2) {
+    const smallest = factors.shift();
+    factors[0] *= smallest;
+    factors.sort((a, b) => a - b);
+  }
+  return factors;
+}
+
+/** The papers' choice as [m1, n1, m2, n2]; null for a prime or 1. */
+export function algorithm4(m, n) {
+  if (!isComposite(m) || !isComposite(n)) return null;
+  const [[m2, m1], [n1, n2]] = [twoFactors(m), twoFactors(n)];
+  return [m1, n1, m2, n2];
 }

@@ -14,36 +14,8 @@ const AT_MOST = "\u2264";
 
 // ---------------------------------------------------------------- 1. arithmetic
 
-export function primeFactors(k) {
-  const factors = [];
-  for (let divisor = 2; divisor * divisor <= k; divisor++) {
-    for (; k % divisor === 0; k /= divisor) factors.push(divisor);
-  }
-  return k > 1 ? [...factors, k] : factors;
-}
-
 export const divisors = (k) =>
   Array.from({ length: k }, (_, i) => i + 1).filter((divisor) => k % divisor === 0);
-
-const isComposite = (k) => primeFactors(k).length >= 2;
-
-/** Algorithm 4's split of a composite number, ascending. */
-function twoFactors(k) {
-  const factors = primeFactors(k);
-  while (factors.length > 2) {
-    const smallest = factors.shift();
-    factors[0] *= smallest;
-    factors.sort((a, b) => a - b);
-  }
-  return factors;
-}
-
-/** The papers' choice as [m1, n1, m2, n2]; null for a prime or 1. */
-export function algorithm4(m, n) {
-  if (!isComposite(m) || !isComposite(n)) return null;
-  const [[m2, m1], [n1, n2]] = [twoFactors(m), twoFactors(n)];
-  return [m1, n1, m2, n2];
-}
 
 /** What [D; A (x) B] costs, D of r x n included; the rank is a bound, all else is exact. */
 export function cost([m1, n1, m2, n2], r = 0) {
@@ -795,7 +767,7 @@ function render({ model, el }) {
   list.listbox.addEventListener("blur", () => spoken.setAttribute("aria-live", "polite"));
 
   const root = make("figure",
-    { class: "kpw kpw-explorer", tabindex: "-1", "aria-labelledby": `${id}-caption`, "data-lm-suppress-shortcuts": "true" },
+    { class: "kpw kpw-explorer", tabindex: "-1", "aria-labelledby": `${id}-caption` },
     make("figcaption", { class: "kpw-question", id: `${id}-caption` }, QUESTION),
     sizes.node, room,
     make("div", { class: "kpw-stage" }, plot.node, list.node),
@@ -844,6 +816,7 @@ function render({ model, el }) {
   };
 
   model.on("change:choice", refresh);
+  keepKeys(root);
   el.append(root);
   refresh();
   // A view is drawn before it has a size, and again whenever that changes.

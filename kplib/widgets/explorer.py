@@ -6,41 +6,24 @@ from typing import Any
 import anywidget
 import traitlets
 
-from kplib._checks import positive_integer
 from kplib.errors import ShapeError
 from kplib.experiments import BENCHMARKS
 from kplib.shapes import FactorShape, algorithm4, as_factor_shape, factor_shapes
 from kplib.widgets.assets import module, style
+from kplib.widgets.traits import Count, RefusedError, Size, count, size_up_to
 
 LARGEST = 4096
 """Rows and columns of the matrix; 3600 x 3600 has the most factor shapes up to here, 2025."""
 
 
-class _RefusedError(ShapeError, traitlets.TraitError):
-    """A ShapeError that traitlets knows: what was set together with the refused value is undone."""
-
-
 def _size(name: str, value: object) -> int:
-    try:
-        number = positive_integer(name, value)
-    except ShapeError as error:
-        raise _RefusedError(str(error)) from None
-    if number > LARGEST:
-        raise _RefusedError(f"{name} = {number}; the explorer takes 1 to {LARGEST}")
-    return number
-
-
-def _rows(value: object) -> int:
-    try:
-        return 0 if value == 0 else positive_integer("rows", value)
-    except ShapeError:
-        raise _RefusedError(f"rows must be 0 or a positive integer, found {value!r}") from None
+    return size_up_to(LARGEST, name, value)
 
 
 def _lower_rows(m: int, rows: int) -> int:
     """Return m - rows; a ShapeError if that leaves nothing for the Kronecker product."""
     if rows >= m:
-        raise _RefusedError(
+        raise RefusedError(
             f"rows = {rows} dense rows leave nothing of m = {m} for A (x) B; "
             f"rows is at most m - 1 = {m - 1}"
         )
@@ -55,20 +38,6 @@ def _default_shape(m: int, n: int) -> FactorShape:
         return factor_shapes(m, n)[0]
 
 
-class _Size(traitlets.TraitType[int, Any]):
-    """A number of rows or columns."""
-
-    def validate(self, obj: Any, value: Any) -> int:
-        return _size(str(self.name), value)
-
-
-class _Rows(traitlets.TraitType[int, Any]):
-    """A number of dense rows."""
-
-    def validate(self, obj: Any, value: Any) -> int:
-        return _rows(value)
-
-
 class _Shape(traitlets.TraitType[FactorShape, Any]):
     """A FactorShape, or four integers for one."""
 
@@ -76,7 +45,7 @@ class _Shape(traitlets.TraitType[FactorShape, Any]):
         try:
             return as_factor_shape(value)
         except ShapeError as error:
-            raise _RefusedError(str(error)) from None
+            raise RefusedError(str(error)) from None
 
 
 class _Choice(traitlets.TraitType[tuple[int, ...], Any]):
@@ -86,9 +55,9 @@ class _Choice(traitlets.TraitType[tuple[int, ...], Any]):
         try:
             *four, rows = value
         except (TypeError, ValueError):
-            raise _RefusedError(f"choice is (m1, n1, m2, n2, rows), found {value!r}") from None
+            raise RefusedError(f"choice is (m1, n1, m2, n2, rows), found {value!r}") from None
         shape = _Shape().validate(obj, four)
-        rows = _rows(rows)
+        rows = count("rows", rows)
         _size("m", shape.m + rows)
         _size("n", shape.n)
         return shape.m1, shape.n1, shape.m2, shape.n2, rows
@@ -157,9 +126,9 @@ class ShapeExplorer(anywidget.AnyWidget):
 
     choice = _Choice((59, 8, 2, 16, 0)).tag(sync=True)
     matrices: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
-    m = _Size(118)
-    n = _Size(128)
-    rows = _Rows(0)
+    m = Size(118, LARGEST)
+    n = Size(128, LARGEST)
+    rows = Count(0)
     shape = _Shape(FactorShape(59, 8, 2, 16))
 
     def __init__(
@@ -170,7 +139,7 @@ class ShapeExplorer(anywidget.AnyWidget):
         shape: FactorShape | Sequence[int] | None = None,
         rows: int = 0,
     ) -> None:
-        m, n, rows = _size("m", m), _size("n", n), _rows(rows)
+        m, n, rows = _size("m", m), _size("n", n), count("rows", rows)
         lower = _lower_rows(m, rows)
         chosen = _default_shape(lower, n) if shape is None else _Shape().validate(None, shape)
         _require_fit(chosen, m, n, rows)
@@ -239,6 +208,6 @@ def _require_fit(shape: FactorShape, m: int, n: int, rows: int) -> None:
     """Raise a ShapeError unless `shape` is one of the (m - rows) x n matrix."""
     if (shape.m, shape.n) != (m - rows, n):
         below = f"below {rows} dense rows of {m} x {n} the matrix" if rows else "the matrix"
-        raise _RefusedError(
+        raise RefusedError(
             f"shape {shape} makes a {shape.m} x {shape.n} matrix, but {below} is {m - rows} x {n}"
         )

@@ -475,7 +475,7 @@ function render({ model, el }) {
   const stage = make("div", { class: "kpw-stage" });
   const root = make(
     "figure",
-    { class: "kpw kpw-product", tabindex: "-1", "aria-labelledby": `${id}-caption`, "data-lm-suppress-shortcuts": "true" },
+    { class: "kpw kpw-product", tabindex: "-1", "aria-labelledby": `${id}-caption` },
     make("figcaption", { class: "kpw-question", id: `${id}-caption` }, QUESTION),
     make(
       "div",
@@ -542,6 +542,7 @@ function render({ model, el }) {
   model.on("change:step", showStep);
   model.on("change:order", rebuild);
   model.on("change:first", rebuild);
+  keepKeys(root);
   el.append(root);
   rebuild();
   observer.observe(root);

@@ -11,6 +11,7 @@ from kplib._checks import matrix, numeric_array, require_finite
 from kplib.errors import DtypeError, ShapeError
 from kplib.shapes import FactorShape
 from kplib.widgets.assets import module, style
+from kplib.widgets.traits import Choice, Count, RefusedError
 
 LARGEST = 12
 """Rows and columns of A (x) B that still can be read as numbers."""
@@ -100,9 +101,9 @@ class ProductAnimator(anywidget.AnyWidget):
     A: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
     B: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
     x: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
-    order = traitlets.Enum(["row-major", "column-major"], "row-major").tag(sync=True)
-    first = traitlets.Enum(["A", "B"], "B").tag(sync=True)
-    step = traitlets.Int(0).tag(sync=True)
+    order = Choice(("row-major", "column-major")).tag(sync=True)
+    first = Choice(("B", "A")).tag(sync=True)
+    step = Count(0).tag(sync=True)
 
     def __init__(
         self,
@@ -125,12 +126,9 @@ class ProductAnimator(anywidget.AnyWidget):
         lists = {
             name: _real_numbers(name, array) for name, array in (*factors.items(), ("x", vector))
         }
-        super().__init__()
-        for name, value in lists.items():
-            self.set_trait(name, value)
-        self.order = order
-        self.first = first if first is not None else self._shape.order[0].upper()
-        self.step = step
+        self._operands = lists
+        cheaper = self._shape.order[0].upper()
+        super().__init__(order=order, first=cheaper if first is None else first, step=step)
 
     @property
     def last_step(self) -> int:
@@ -148,10 +146,22 @@ class ProductAnimator(anywidget.AnyWidget):
     def _small_products_count(self) -> int:
         return self._shape.macs_b_first if self.first == "B" else self._shape.macs_a_first
 
+    @traitlets.default("A")
+    def _left_factor(self) -> list[Any]:
+        return self._operands["A"]
+
+    @traitlets.default("B")
+    def _right_factor(self) -> list[Any]:
+        return self._operands["B"]
+
+    @traitlets.default("x")
+    def _vector(self) -> list[Any]:
+        return self._operands["x"]
+
     @traitlets.validate("step")
     def _check_step(self, proposal: Any) -> int:
-        if not 0 <= proposal["value"] <= self.last_step:
-            raise ValueError(
+        if proposal["value"] > self.last_step:
+            raise RefusedError(
                 f"there is no step {proposal['value']}: the steps are 0 to {self.last_step}"
             )
         return proposal["value"]

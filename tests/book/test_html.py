@@ -24,6 +24,9 @@ MODULES = [
     "nn",
     "engine",
     "experiments",
+    "experiments.benchmarks",
+    "experiments.cells",
+    "experiments.memory",
     "experiments.sizes",
     "experiments.papers",
     "bench",
@@ -162,7 +165,9 @@ def public_names() -> list[str]:
     found = [f"kplib.{name}" for name in names]
     for module in MODULES:
         public = getattr(importlib.import_module(f"kplib.{module}"), "__all__", ())
-        found += [f"kplib.{module}.{n}" for n in public if n not in names]
+        package = importlib.import_module(f"kplib.{module}".rpartition(".")[0])
+        also = getattr(package, "__all__", ())  # documented where it is imported from
+        found += [f"kplib.{module}.{n}" for n in public if n not in (*names, *also)]
     return found
 
 

@@ -155,7 +155,7 @@ def test_density_is_a_fraction_of_the_gate_weights():
         (lambda b: sizes.pruned(b, nonzeros=1, density=0.5), "give nonzeros or density"),
         (lambda b: sizes.pruned(b, nonzeros=60417), "60416 weights, so 60417"),
         (lambda b: sizes.dense(b, hidden_size=0), "hidden_size must be a positive integer"),
-        (lambda b: dataclasses.replace(b, cell="rnn"), "cell must be one of .* found 'rnn'"),
+        (lambda b: dataclasses.replace(b, cell="qrnn"), "cell must be one of .* found 'qrnn'"),
         (lambda b: dataclasses.replace(b, directions=3), "directions must be 1 or 2, found 3"),
         (lambda b: dataclasses.replace(b, kp_layers=-1), "kp_layers must be a positive integer"),
         (lambda b: benchmark("kws"), "no benchmark 'kws'; there are mnist-lstm, usps-fastrnn"),

@@ -7,7 +7,8 @@ import pytest
 
 from kplib.errors import ShapeError
 from kplib.experiments import BENCHMARKS, papers, sizes
-from kplib.experiments.memory import BITS, CELLS, DEVICES, STORAGES, Footprint
+from kplib.experiments.cells import CELLS
+from kplib.experiments.memory import BITS, DEVICES, STORAGES, Footprint
 from kplib.shapes import algorithm4
 
 FIVE = [network.benchmark for network in papers.networks()]

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets
 import ipywidgets.embed
+import numpy as np
 import pytest
 
 # What anywidget does: import the module's text, add the style, call render({model, el}).
@@ -66,7 +67,7 @@ html[data-theme=dark] .bd-content div.cell_output .widget-subarea {{ background:
 <script src="vendor/require.js"></script><script src="vendor-paths.js"></script>
 <script src="vendor/html-manager/embed-amd.js"></script></head>
 <body><main class="bd-content"><h1>Embedded</h1><div class="cell_output"><div class="output">
-<script type="application/vnd.jupyter.widget-view+json">{view}</script></div></div></main>
+{views}</div></div></main>
 <script type="application/vnd.jupyter.widget-state+json">{state}</script>
 </body></html>"""
 
@@ -159,17 +160,80 @@ def book_assets(site: tuple[Path, str]) -> Path:
 
 @pytest.fixture
 def embed(visit: Callable[..., Visit], book_assets: Path) -> Callable[..., Visit]:
-    """Show a widget as a page of the book does, with axe in the page."""
+    """Show widgets as a page of the book does, with axe in the page."""
+    script = '<script type="application/vnd.jupyter.widget-view+json">{}</script>'
 
-    def embed_widget(widget: Any, *, theme: str = "light", **options: Any) -> Visit:
+    def embed_widgets(*widgets: Any, theme: str = "light", **options: Any) -> Visit:
         # In full, as a notebook's kernel hands it over: a widget's module is the default of a trait
-        everything = ipywidgets.embed.dependency_state([widget], drop_defaults=False)
-        data = ipywidgets.embed.embed_data(views=[widget], state=everything)
+        everything = ipywidgets.embed.dependency_state(widgets, drop_defaults=False)
+        data = ipywidgets.embed.embed_data(views=widgets, state=everything)
         state = json.dumps(data["manager_state"]).replace("</", "<\\/")
-        view = json.dumps(data["view_specs"][0])
-        result = visit(EMBED_PAGE.format(theme=theme, view=view, state=state), **options)
-        result.page.wait_for_selector(".kpw", timeout=20_000)
+        views = "".join(script.format(json.dumps(view)) for view in data["view_specs"])
+        result = visit(EMBED_PAGE.format(theme=theme, views=views, state=state), **options)
+        result.page.locator(".kpw").nth(len(widgets) - 1).wait_for(timeout=20_000)
         result.page.add_script_tag(path=str(book_assets))
         return result
 
-    return embed_widget
+    return embed_widgets
+
+
+# Colours as they are painted, whatever lies below: text, and boxes by colour or strongest stripe.
+PAINTED = """(boxes) => {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 1;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const base = getComputedStyle(document.documentElement).backgroundColor;
+  const paint = (...colors) => {
+    context.fillStyle = "white";
+    context.fillRect(0, 0, 1, 1);
+    colors.forEach((color) => { context.fillStyle = color; context.fillRect(0, 0, 1, 1); });
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const behind = (node) => {
+    const layers = [];
+    for (let up = node; up; up = up.parentElement) {
+      layers.unshift(getComputedStyle(up).backgroundColor);
+    }
+    return [base, ...layers];
+  };
+  const hasText = (node) =>
+    [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+  const hidden = "title, option, [hidden], .kpw-unseen, .kpw-spoken";
+  const texts = [...document.querySelectorAll(".kpw *")]
+    .filter((node) => hasText(node) && !node.closest(hidden))
+    .map((node) => {
+      const style = getComputedStyle(node);
+      const ink = node.closest("svg") ? style.fill : style.color;
+      return [node.textContent, paint(...behind(node)), paint(...behind(node), ink)];
+    });
+  const areas = [...document.querySelectorAll(boxes || "nothing")].map((node) => {
+    const style = getComputedStyle(node);
+    const stripe = style.backgroundImage.match(/(rgba?|color)\\([^)]*\\)/)?.[0];
+    const below = behind(node.parentElement);
+    return [node.className, paint(...below), paint(...below, stripe ?? style.backgroundColor)];
+  });
+  return { texts, areas };
+}"""
+
+
+def luminance(color: list[int]) -> float:
+    """Relative luminance, as WCAG 2 defines it: of gamma-corrected sRGB."""
+    channels = np.asarray(color) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.fixture
+def assert_contrast() -> Callable[..., int]:
+    """Assert 4.5 : 1 for every text of the widgets and 3 : 1 for `boxes`; returns how many."""
+
+    def check(page: Any, boxes: str = "") -> int:
+        measured = page.evaluate(PAINTED, boxes)
+        for least, group in ((4.5, measured["texts"]), (3, measured["areas"])):
+            for what, behind, front in group:
+                dark, light = sorted((luminance(behind), luminance(front)))
+                assert (light + 0.05) / (dark + 0.05) >= least, (what, behind, front)
+        assert len({tuple(behind) for _, behind, _ in measured["texts"]}) > 1
+        return len(measured["texts"]) + len(measured["areas"])
+
+    return check

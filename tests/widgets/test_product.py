@@ -4,10 +4,8 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import ipywidgets
-import ipywidgets.embed
 import numpy as np
 import pytest
 
@@ -19,7 +17,6 @@ from kplib.widgets import ProductAnimator
 A = [[1, 2], [3, 1], [0, 2]]
 B = [[1, 0, 2], [2, 1, 1]]
 X = [1, 2, 0, 3, 1, 2]
-ROOT = Path(__file__).resolve().parents[2]
 
 # (m1, n1, m2, n2): primes, ones, both factors wide, both tall, either factor cheaper first.
 SHAPES = [(3, 2, 2, 3), (2, 3, 3, 2), (1, 5, 7, 2), (3, 1, 1, 11), (4, 3, 3, 4), (1, 1, 1, 1)]
@@ -91,10 +88,19 @@ def test_bad_input_is_refused_with_the_numbers(arguments, error, words):
 
 def test_steps_outside_the_range_are_refused():
     widget = ProductAnimator()
-    for step in (-1, widget.last_step + 1):
-        with pytest.raises(ValueError, match=rf"no step {step}: the steps are 0 to 13"):
+    for step, words in (
+        (-1, "step must be 0 or a positive integer, found -1"),
+        (1.5, "step must be 0 or a positive integer, found 1.5"),
+        (14, "no step 14: the steps are 0 to 13"),
+    ):
+        with pytest.raises(ValueError, match=words):
             widget.step = step
-    assert widget.step == 0
+        with pytest.raises(ValueError, match=words):
+            widget.set_state({"order": "column-major", "step": step})
+        assert (widget.step, widget.order) == (0, "row-major")  # what came with it is undone
+    for name in ("order", "first"):
+        with pytest.raises(ValueError, match=f"{name} is 'C', but must be one of"):
+            setattr(widget, name, "C")
 
 
 def test_step_stays_in_range_when_the_order_of_products_changes():
@@ -313,47 +319,12 @@ def test_the_kernel_can_set_the_step_and_is_told_of_changes(mount):
     assert role(page, "position") == "6 / 13"  # a removed view no longer listens
 
 
-def luminance(color):
-    # gamma-corrected sRGB, as WCAG 2 defines relative luminance
-    channels = np.asarray(color[:3]) / 255
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return linear @ [0.2126, 0.7152, 0.0722]
-
-
-PAINT = """() => {
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = 1;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  const page = getComputedStyle(document.documentElement).backgroundColor;
-  const paint = (...colors) => {
-    colors.forEach((color) => { context.fillStyle = color; context.fillRect(0, 0, 1, 1); });
-    return [...context.getImageData(0, 0, 1, 1).data];
-  };
-  return [...document.querySelectorAll(
-    ".kpw-product :is(p, label, figcaption, .kpw-name, .kpw-value, .kpw-index, .kpw-block > small)"
-  )].filter((node) => node.textContent.trim()).map((node) => {
-    const layers = [];
-    for (let up = node; up; up = up.parentElement) {
-      layers.unshift(getComputedStyle(up).backgroundColor);
-    }
-    const behind = [page, ...layers];
-    return [node.textContent, paint(...behind), paint(...behind, getComputedStyle(node).color)];
-  });
-}"""
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("step", [0, 3, 8, 11, 13])
-def test_text_has_contrast_in_both_themes(mount, theme, step):
+def test_text_has_contrast_in_both_themes(mount, assert_contrast, theme, step):
     page = mount(ProductAnimator(step=step), theme=theme, reduced_motion="reduce").page
-    measured = page.evaluate(PAINT)
-    assert len(measured) > 60
-    backgrounds = {tuple(behind) for _, behind, _ in measured}
-    assert len(backgrounds) > 2
-    for text, behind, front in measured:
-        dark, light = sorted((luminance(behind), luminance(front)))
-        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, behind, front)
+    assert assert_contrast(page) > 60
 
 
 @pytest.mark.browser
@@ -449,49 +420,13 @@ def test_focus_is_visible(mount):
 
 # ---------------------------------------------------------------- as the book embeds it
 
-EMBED_PAGE = """<!doctype html>
-<html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Embedded</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-html[data-theme=light] {{ color: #222832; background: #fff; }}
-html[data-theme=dark] {{ color: #ced6dd; background: #121212; --pst-color-text-base: #ced6dd; }}
-html[data-theme=dark] {{ color-scheme: dark; }}
-html[data-theme=dark] .bd-content div.cell_output .widget-subarea {{ background: #ced6dd; }}
-</style>
-<script src="vendor/require.js"></script><script src="vendor-paths.js"></script>
-<script src="vendor/html-manager/embed-amd.js"></script></head>
-<body><main class="bd-content"><h1>Embedded</h1><div class="cell_output"><div class="output">
-<script type="application/vnd.jupyter.widget-view+json">{view}</script></div></div></main>
-<script type="application/vnd.jupyter.widget-state+json">{state}</script>
-</body></html>"""
-
-
-@pytest.fixture
-def book_assets(site):
-    """Link the book's own copies of the widget manager below the served folder."""
-    static, axe = ROOT / "book/_static", ROOT / ".cache/test-assets/axe.min.js"
-    if not (static / "vendor/require.js").is_file() or not axe.is_file():
-        pytest.fail("web assets are missing: run `python tools/web_assets.py --tests`")
-    for name in ("vendor", "vendor-paths.js"):
-        if not (site[0] / name).exists():
-            (site[0] / name).symlink_to(static / name)
-    return axe
-
 
 @pytest.mark.browser
 @pytest.mark.repository
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_embedded_as_in_the_book(visit, book_assets, theme, width):
-    widget = ProductAnimator(A, B, X)
-    # In full, as a notebook's kernel hands it over: a widget's module is the default of a trait.
-    everything = ipywidgets.embed.dependency_state([widget], drop_defaults=False)
-    data = ipywidgets.embed.embed_data(views=[widget], state=everything)
-    state = json.dumps(data["manager_state"]).replace("</", "<\\/")
-    view = json.dumps(data["view_specs"][0])
-    html = EMBED_PAGE.format(theme=theme, view=view, state=state)
-    page = visit(html, width=width).page
-    page.wait_for_selector(".kpw-product", timeout=20_000)
+def test_embedded_as_in_the_book(embed, theme, width):
+    page = embed(ProductAnimator(A, B, X), theme=theme, width=width).page
     page.get_by_role("button", name="Next step").focus()
     while not at_end(page):
         page.keyboard.press("ArrowRight")
@@ -502,7 +437,6 @@ def test_embedded_as_in_the_book(visit, book_assets, theme, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     subarea = "getComputedStyle(document.querySelector('.widget-subarea')).backgroundColor"
     assert page.evaluate(subarea) == "rgba(0, 0, 0, 0)"
-    page.add_script_tag(path=str(book_assets))
     for step in (0, 3, 8, 13):
         set_slider(page, step)
         page.wait_for_timeout(300)  # colours fade in 0.2 s
