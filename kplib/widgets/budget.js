@@ -444,6 +444,17 @@ const COUNTED =
   "(whose place the logits take at the end) and what lies between two factors; two directions run one " +
   "after the other and share all but h. Not counted: program, stack, any framework. 1 KB = 1,024 B.";
 
+/** The settings in words, for paper, where no control is shown. */
+function onPaper(net) {
+  const stored = { dense: "dense", kronecker: "Kronecker factors", low_rank: `rank ${net.rank}` };
+  return (
+    `${net.cell.title} of ${plural(net.hidden_size, "hidden unit")}, read ` +
+    `${net.directions === 2 ? "both ways" : "forwards"}: ${plural(net.input_size, "input")} a step, ` +
+    `${plural(net.steps, "step")}, ${plural(net.classes, "class", "classes")}. Gate matrices: ` +
+    `${stored[net.storage]}, ${net.bits} bits a weight.`
+  );
+}
+
 function render({ model, el }) {
   const id = uniqueId("budget");
   const most = model.get("largest_size");
@@ -469,6 +480,7 @@ function render({ model, el }) {
   const words = make("p", { class: "kpw-verdict", "aria-live": "polite", "data-role": "words" });
   const room = make("div", { class: "kpw-room" });
   reserve(room, words, LONGEST);
+  const settings = make("p", { class: "kpw-on-paper", "data-role": "settings" });
   const multiplications = make("b", { "data-role": "multiplications" });
   const dense = make("span", { "data-role": "dense-multiplications" });
 
@@ -483,6 +495,7 @@ function render({ model, el }) {
     const parts = found ?? { flash: empty(whole.flash, ["A", "B"]), ram: empty(whole.ram, []), shape: null };
     const largest = largestHiddenSize(net, net, most);
     root.dataset.storage = net.storage;
+    settings.textContent = onPaper(net);
     network.update(net);
     dials.update(net, parts.shape);
     chip.update(net);
@@ -503,6 +516,7 @@ function render({ model, el }) {
     { class: "kpw kpw-budget", tabindex: "-1", "aria-labelledby": `${id}-caption` },
     make("figcaption", { class: "kpw-question", id: `${id}-caption` }, QUESTION),
     make("div", { class: "kpw-inputs" }, network.node, chip.node, dials.node),
+    settings,
     room,
     suggested.node,
     make("div", { class: "kpw-memories" }, flash.node, ram.node),

@@ -12,7 +12,7 @@ function uniqueId(name) {
   return `kpw-${name}-${document.kpwViews}`;
 }
 
-const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ? "" : "s"}`;
+const plural = (count, word, many = `${word}s`) => `${grouped(count)} ${count === 1 ? word : many}`;
 const numberFormat = new Intl.NumberFormat("en-US"); // made once: toLocaleString is slow
 /** 15104 as 15,104, in every reader's language: as the text around it has it. */
 const grouped = (count) => numberFormat.format(count);

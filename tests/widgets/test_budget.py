@@ -526,12 +526,17 @@ def test_reduced_motion_is_respected(mount, motion):
 
 
 @pytest.mark.browser
-def test_paper_keeps_the_choice_and_loses_sliders_and_buttons(mount):
-    page = mount(MemoryBudget("kws-lstm", storage="kronecker")).page
+def test_paper_has_the_choice_in_words_and_no_controls(mount):
+    page = mount(MemoryBudget("har1-bilstm", storage="low_rank", rank=1, bits=8)).page
+    settings = page.locator("[data-role=settings]")
+    assert settings.is_hidden()
     page.emulate_media(media="print")
     assert page.locator(".kpw-memory").first.is_visible()
-    assert page.get_by_label("Network", exact=True).is_visible()
-    assert page.locator(".kpw-budget :is(button, input[type=range]):visible").count() == 0
+    assert settings.inner_text() == (
+        "LSTM of 179 hidden units, read both ways: 77 inputs a step, 81 steps, 18 classes. "
+        "Gate matrices: rank 1, 8 bits a weight."
+    )
+    assert page.locator(".kpw-budget :is(button, input, select):visible").count() == 0
 
 
 # ---------------------------------------------------------------- as the book embeds it
