@@ -130,6 +130,14 @@ def keep_punctuation_with_formulas(soup: BeautifulSoup) -> None:
         after.replace_with(after[mark.end() :])
 
 
+def keep_sizes_together(soup: BeautifulSoup) -> None:
+    """Let no line break inside a size such as 118 × 128."""
+    article = soup.select_one("article.bd-article")
+    for text in article.find_all(string=re.compile(r"\d × \d")) if article else ():
+        if text.find_parent(["pre", "script", "style", "title", "desc"]) is None:
+            text.replace_with(re.sub(r"(?<=\d) × (?=\d)", "\u00a0×\u00a0", text))
+
+
 def close_images_in_drawings(soup: BeautifulSoup) -> None:
     """Let an SVG's image end: the parser takes its name for HTML's old word for img."""
     for image in soup.select("svg image"):
@@ -148,6 +156,7 @@ FIXES: tuple[Callable[[BeautifulSoup], None], ...] = (
     put_spaces_before_links,
     keep_punctuation_with_formulas,
     close_images_in_drawings,
+    keep_sizes_together,
 )
 
 

@@ -52,6 +52,10 @@ CASES = {
         '<svg><g><image href="a"/></g></svg><img src="b"/>',
         '<svg><g><image href="a"></image></g></svg><img src="b">',
     ),
+    "sizes": (
+        '<article class="bd-article"><p>118 × 128, a × b</p><pre>2 × 3</pre></article>',
+        '<article class="bd-article"><p>118\u00a0×\u00a0128, a × b</p><pre>2 × 3</pre></article>',
+    ),
     "theme before any script": (
         '<html data-theme="auto"><head></head></html>',
         '<html data-theme="light"><head></head></html>',
