@@ -16,7 +16,8 @@ MOCK_PAGE = """<!doctype html>
 <html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Widget</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-  body {{ margin: 16px; font: 16px/1.5 sans-serif; }}
+  @font-face {{ font-family: Inter; font-weight: 100 900; src: url("vendor/fonts/inter.woff2"); }}
+  body {{ margin: 16px; font: 16px/1.5 Inter; }}
   html {{ color: var(--pst-color-text-base); }}
   html[data-theme=light] {{ --pst-color-text-base: #222832; background: #fff; }}
   html[data-theme=dark] {{ --pst-color-text-base: #ced6dd; background: #121212; }}
@@ -78,8 +79,17 @@ ROOT = Path(__file__).resolve().parents[2]
 def site(
     tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Path], str]
 ) -> tuple[Path, str]:
-    """Return a folder and the address under which it is served."""
+    """Return a folder and the address under which it is served, with the book's assets in it.
+
+    The font among them: what fits is measured in the book's own, and not in the one that a machine
+    happens to have.
+    """
+    static = ROOT / "book/_static"
+    if not (static / "vendor/fonts/inter.woff2").is_file():
+        pytest.fail("web assets are missing: run `python tools/web_assets.py --tests`")
     folder = tmp_path_factory.mktemp("site")
+    for name in ("vendor", "vendor-paths.js"):
+        (folder / name).symlink_to(static / name)
     return folder, serve(folder)
 
 
@@ -141,6 +151,12 @@ def mount(visit: Callable[..., Visit]) -> Callable[..., Visit]:
         text = json.dumps(widget.get_state({*own, "_esm", "_css"})).replace("</", "<\\/")
         result = visit(MOCK_PAGE.format(theme=theme, state=text), **options)
         result.page.wait_for_selector("body[data-ready=yes]")
+        # In every face that a widget uses; then one layout with it.
+        result.page.evaluate(
+            "Promise.all(['16px', 'bold 16px', '600 16px'].map((face) =>"
+            " document.fonts.load(`${face} Inter`))).then(() =>"
+            " new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50))))"
+        )
         return result
 
     return mount_widget
@@ -148,13 +164,10 @@ def mount(visit: Callable[..., Visit]) -> Callable[..., Visit]:
 
 @pytest.fixture
 def book_assets(site: tuple[Path, str]) -> Path:
-    """Link the book's own copies of the widget manager below the served folder; returns axe."""
-    static, axe = ROOT / "book/_static", ROOT / ".cache/test-assets/axe.min.js"
-    if not (static / "vendor/require.js").is_file() or not axe.is_file():
+    """Return the accessibility checker; the book's own assets lie below the served folder."""
+    axe = ROOT / ".cache/test-assets/axe.min.js"
+    if not axe.is_file():
         pytest.fail("web assets are missing: run `python tools/web_assets.py --tests`")
-    for name in ("vendor", "vendor-paths.js"):
-        if not (site[0] / name).exists():
-            (site[0] / name).symlink_to(static / name)
     return axe
 
 
