@@ -1,7 +1,7 @@
 """PyTorch layers whose weight matrices are made from a few numbers.
 
-A layer is a recurrent *cell* (here the LSTM) whose stack of gate matrices, of shape
-(gates, hidden, input + hidden), is made by a weight *structure*: `Dense` or `Kronecker`.
+A layer is a recurrent *cell* (`RNN`, `LSTM`, `GRU`, `FastRNN`) whose stack of gate matrices, of
+shape (gates, hidden, input + hidden), is made by a weight *structure*: `Dense` or `Kronecker`.
 """
 
 from kplib.errors import MissingExtraError
@@ -14,8 +14,20 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("torch", "nn") from error
 
 from kplib.nn.classifier import Classifier
+from kplib.nn.fastrnn import FastRNN
+from kplib.nn.gru import GRU
 from kplib.nn.lstm import LSTM
 from kplib.nn.recurrent import parameter_count
+from kplib.nn.rnn import RNN
 from kplib.nn.structures import Dense, Kronecker
 
-__all__ = ["LSTM", "Classifier", "Dense", "Kronecker", "parameter_count"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Classifier",
+    "Dense",
+    "FastRNN",
+    "Kronecker",
+    "parameter_count",
+]

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kplib.nn.recurrent import Cell, Method, Recurrent, State
-from kplib.nn.structures import Dense
+from kplib.nn.products import Products
+from kplib.nn.recurrent import Recurrent, State
 
 
 class LSTM(Recurrent):
@@ -111,113 +111,14 @@ class LSTM(Recurrent):
 
     gates = 4  # i, f, g, o
     states = 2  # h, c
+    torch_class = nn.LSTM
     initial_bias = (0.0, 1.0, 0.0, 0.0)
 
-    def _step(
-        self, product: Callable[[Tensor], Tensor], bias: Tensor, x: Tensor, state: State
-    ) -> State:
+    def _step(self, products: Products, bias: Tensor, step: int, state: State) -> State:
         h, c = state
-        i, f, g, o = (product(torch.cat((x, h))) + bias).unbind(0)
+        i, f, g, o = (products.joint(step, h) + bias).unbind(0)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
 
-    def _fused(self, cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
-        W = cell.weight.matrix().flatten(0, 1)
-        weights = W.split((x.shape[-1], self.hidden_size), dim=1)
-        biases = cell.bias_pair()
-        output, h, c = torch.lstm(
-            x, [s.unsqueeze(0) for s in state], [*weights, *biases],
-            bool(biases), 1, 0.0, self.training, False, False,
-        )  # fmt: skip
-        return output, (h.squeeze(0), c.squeeze(0))
-
-    @classmethod
-    def from_torch(cls, lstm: nn.LSTM, *, method: Method = "auto") -> "LSTM":
-        """Copy a `torch.nn.LSTM` into a layer with `Dense` weights, exactly.
-
-        Parameters
-        ----------
-        lstm : torch.nn.LSTM
-            Any number of layers and directions; ``proj_size`` must be 0.
-        method : {"auto", "fused", "factors"}, optional
-            As in the constructor.
-
-        Returns
-        -------
-        LSTM
-            A copy with the same outputs, on the same device, in the same mode (train or eval).
-
-        Raises
-        ------
-        TypeError
-            If `lstm` is not a `torch.nn.LSTM`.
-        ValueError
-            If it has a projection (``proj_size`` > 0), which kplib's layer has not.
-
-        Examples
-        --------
-        >>> import torch
-        >>> from kplib.nn import LSTM
-        >>> theirs = torch.nn.LSTM(3, 5)
-        >>> ours = LSTM.from_torch(theirs)
-        >>> x = torch.randn(7, 2, 3)
-        >>> torch.equal(ours(x)[0], theirs(x)[0])
-        True
-        """
-        if not isinstance(lstm, nn.LSTM):
-            raise TypeError(f"from_torch takes a torch.nn.LSTM, found {type(lstm).__name__}")
-        if lstm.proj_size:
-            raise ValueError(f"proj_size is {lstm.proj_size}, but kplib's LSTM has no projection")
-        like = next(lstm.parameters())
-        # built without storage, so that nothing is drawn from torch's generator
-        layer = cls(
-            **_options(lstm), bias=lstm.bias, weight=Dense(), method=method,
-            device="meta", dtype=like.dtype,
-        ).to_empty(device=like.device)  # fmt: skip
-        with torch.no_grad():
-            for name, cell in zip(layer.cells, layer._cell_list(), strict=True):
-                blocks = [getattr(lstm, f"weight_{k}_{name}") for k in ("ih", "hh")]
-                W = cell.weight.matrix()
-                W.copy_(torch.cat(blocks, 1).view_as(W))
-                if lstm.bias:
-                    for k in ("bias_ih", "bias_hh"):
-                        getattr(cell, k).copy_(getattr(lstm, f"{k}_{name}"))
-        return layer.train(lstm.training)
-
-    def to_torch(self) -> nn.LSTM:
-        """Return a `torch.nn.LSTM` with equal outputs, whose matrices are formed from the weights.
-
-        Returns
-        -------
-        torch.nn.LSTM
-            Of the same device, dtype and mode. One bias a gate becomes PyTorch's first, its second
-            is 0.
-
-        Examples
-        --------
-        >>> import torch
-        >>> from kplib.nn import LSTM
-        >>> ours = LSTM(6, 8)
-        >>> theirs = ours.to_torch()
-        >>> x = torch.randn(7, 2, 6)
-        >>> torch.allclose(ours(x)[0], theirs(x)[0], atol=1e-6)
-        True
-        """
-        like = next(self.parameters())
-        lstm = nn.LSTM(
-            **_options(self), bias=bool(self.bias), device="meta", dtype=like.dtype
-        ).to_empty(device=like.device)
-        with torch.no_grad():
-            for name, cell in zip(self.cells, self._cell_list(), strict=True):
-                W = cell.weight.matrix().flatten(0, 1)
-                columns = (W.shape[1] - self.hidden_size, self.hidden_size)
-                for k, block in zip(("ih", "hh"), W.split(columns, dim=1), strict=True):
-                    getattr(lstm, f"weight_{k}_{name}").copy_(block)
-                for k, vector in zip(("ih", "hh"), cell.bias_pair(), strict=False):
-                    getattr(lstm, f"bias_{k}_{name}").copy_(vector)
-        return lstm.train(self.training)
-
-
-def _options(lstm: nn.LSTM | LSTM) -> dict[str, Any]:
-    names = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
-    return {name: getattr(lstm, name) for name in names}
+    def _kernel(self) -> Callable[..., Any]:
+        return torch.lstm

@@ -2,14 +2,14 @@
 
 A layer has one `Cell` (a weight and its biases) for each of its layers and directions, named as
 `torch.nn` names them: ``l0``, ``l0_reverse``, ``l1``, ... A subclass says what one step does
-(`Recurrent._step`) and which fused kernel does all steps at once (`Recurrent._fused`).
+(`Recurrent._step`) and which of torch's kernels does all steps at once, if there is one.
 """
 
 import numbers
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, cast, get_args
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +17,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from kplib._checks import positive_integer
 from kplib.errors import DtypeError, ShapeError
-from kplib.nn.structures import Kronecker, Structure, Weight
+from kplib.nn.cell import NO_SCALARS, Bias, Cell
+from kplib.nn.products import FactorProducts, MatrixProducts, Products
+from kplib.nn.steps import Steps
+from kplib.nn.structures import Dense, Kronecker, Structure, Weight
 
 Method = Literal["auto", "fused", "factors"]
-Bias = Literal["one"] | bool
 State = tuple[Tensor, ...]
 
 DEFAULT_WEIGHT = Kronecker()
@@ -56,100 +58,20 @@ def parameter_count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-class Cell(nn.Module):
-    """One layer in one direction: the weight of its gates and their biases.
-
-    Parameters
-    ----------
-    weight : Weight
-        The built weight, shape (gates, hidden, input + hidden).
-    bias : bool or "one"
-        True: two vectors, as in `torch.nn`; ``"one"``: one, as in the papers; False: none.
-    initial_bias : sequence of float
-        What ``bias="one"`` starts with, one number a gate.
-    device, dtype : optional
-        As in `torch.nn`.
-
-    Attributes
-    ----------
-    weight : Weight
-        The built weight.
-    bias_ih, bias_hh : torch.nn.Parameter, shape (gates * hidden,)
-        The two biases of ``bias=True``; else None.
-    bias : torch.nn.Parameter, shape (gates * hidden,)
-        The only bias of ``bias="one"``; else None.
-    """
-
-    bias: nn.Parameter | None
-    bias_ih: nn.Parameter | None
-    bias_hh: nn.Parameter | None
-
-    def __init__(
-        self,
-        weight: Weight,
-        bias: Bias,
-        initial_bias: Sequence[float],
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__()
-        self.weight = weight
-        self.initial_bias = tuple(initial_bias)
-        names = {True: ("bias_ih", "bias_hh"), "one": ("bias",), False: ()}[bias]
-        for name in ("bias", "bias_ih", "bias_hh"):
-            size = weight.gates * weight.rows
-            vector = nn.Parameter(torch.empty(size, device=device, dtype=dtype))
-            self.register_parameter(name, vector if name in names else None)
-        self._reset_biases()
-
-    def reset_parameters(self) -> None:
-        """Draw new initial values of the weight and of the biases.
-
-        Two biases start as in `torch.nn`, U(-k, k) with k = 1/sqrt(hidden); one bias starts as in
-        the papers' TensorFlow, with a constant for each gate.
-        """
-        self.weight.reset_parameters()
-        self._reset_biases()
-
-    def _reset_biases(self) -> None:
-        bound = self.weight.rows**-0.5
-        for vector in (self.bias_ih, self.bias_hh):
-            if vector is not None:
-                nn.init.uniform_(vector, -bound, bound)
-        if self.bias is not None:
-            with torch.no_grad():
-                per_gate = self.bias.view(self.weight.gates, self.weight.rows)
-                per_gate.copy_(per_gate.new_tensor(self.initial_bias).unsqueeze(1))
-
-    def gate_bias(self) -> Tensor:
-        """Return the sum of the biases, shape (gates, hidden); zeros if there are none."""
-        if self.bias is not None:
-            total: Tensor = self.bias
-        elif self.bias_ih is not None and self.bias_hh is not None:
-            total = self.bias_ih + self.bias_hh
-        else:
-            total = next(self.weight.parameters()).new_zeros(self.weight.gates * self.weight.rows)
-        return total.view(self.weight.gates, self.weight.rows)
-
-    def bias_pair(self) -> list[Tensor]:
-        """Return the biases as `torch.nn` wants them: two vectors (gates * hidden,), or none."""
-        if self.bias is not None:
-            return [self.bias, torch.zeros_like(self.bias)]
-        return [vector for vector in (self.bias_ih, self.bias_hh) if vector is not None]
-
-
 class Recurrent(nn.Module, ABC):
     """Base of the recurrent layers; see `LSTM` for the parameters.
 
-    A subclass sets how many gate matrices its cell has (``gates``), how many tensors its state
-    (``states``), and the constants its gates' biases start with if there is one vector a gate
-    (``initial_bias``).
+    A subclass sets how many gate matrices its cell has (``gates``), how many of them multiply the
+    same vector (``stacks``, which sum up to the gates), how many tensors its state has
+    (``states``), what its gates' biases start with if there is one vector a gate
+    (``initial_bias``), and the cell's own trained numbers (``initial_scalars``).
     """
 
     gates: ClassVar[int]
-    states: ClassVar[int]
+    states: ClassVar[int] = 1
     initial_bias: ClassVar[tuple[float, ...]]
+    initial_scalars: ClassVar[Mapping[str, float]] = NO_SCALARS
+    torch_class: ClassVar[type[nn.RNNBase] | None] = None
 
     def __init__(
         self,
@@ -171,14 +93,14 @@ class Recurrent(nn.Module, ABC):
         self.input_size = positive_integer("input_size", input_size)
         self.hidden_size = positive_integer("hidden_size", hidden_size)
         self.num_layers = positive_integer("num_layers", num_layers)
-        self.bias = _one_of("bias", bias, (True, False, "one"))
+        self.bias = one_of("bias", bias, (True, False, "one"))
         self.batch_first = batch_first
         self.dropout = _probability(dropout, num_layers)
         self.bidirectional = bidirectional
         if proj_size != 0:
             raise ValueError(f"proj_size is {proj_size!r}, but must be 0: there is no projection")
         self.proj_size = 0
-        self.method: Method = _one_of("method", method, get_args(Method))
+        self.method: Method = one_of("method", method, get_args(Method))
         if not isinstance(weight, Structure):
             raise TypeError(
                 f"weight must be a structure such as Dense() or Kronecker(), found {weight!r}"
@@ -189,11 +111,17 @@ class Recurrent(nn.Module, ABC):
             for suffix in ("", "_reverse")[: self.directions]:
                 built = weight.build(
                     self.gates, self.hidden_size, width + self.hidden_size,
-                    device=device, dtype=dtype,
+                    stacks=self.stacks, device=device, dtype=dtype,
                 )  # fmt: skip
                 self.cells[f"l{layer}{suffix}"] = Cell(
-                    built, self.bias, self.initial_bias, device=device, dtype=dtype
-                )
+                    built, self.bias, self.initial_bias, self.initial_scalars,
+                    device=device, dtype=dtype,
+                )  # fmt: skip
+
+    @property
+    def stacks(self) -> tuple[int, ...]:
+        """How many gate matrices multiply the same vector, and so can be treated as one."""
+        return (self.gates,)
 
     @property
     def directions(self) -> int:
@@ -222,29 +150,29 @@ class Recurrent(nn.Module, ABC):
         """Do nothing: in `torch.nn` it packs the weights for cuDNN, and here they are made anew."""
 
     def forward(
-        self, input: Tensor, hx: Tensor | State | None = None
-    ) -> tuple[Tensor, Tensor | State]:
+        self, input: Tensor | PackedSequence, hx: Tensor | State | None = None
+    ) -> tuple[Tensor | PackedSequence, Tensor | State]:
         """Run the layer over a sequence; arguments and results are those of `torch.nn`."""
-        x, batched = self._time_major(input)
-        initial = self._initial_state(x, hx, batched)
+        steps = self._steps(input)
+        initial = self._initial_state(steps, hx, input)
         finals: list[State] = []
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(self.directions):
                 k = len(finals)
                 state = tuple(s[k] for s in initial)
-                output, final = self._run(self._cell_list()[k], x, state, reverse=direction == 1)
-                outputs.append(output)
+                output, final = self._run(
+                    self._cell_list()[k], steps, state, reverse=direction == 1
+                )
+                outputs.append(output.data)
                 finals.append(final)
-            x = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
+            data = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
             if self.dropout and layer < self.num_layers - 1:
-                x = nn.functional.dropout(x, self.dropout, self.training)
+                data = nn.functional.dropout(data, self.dropout, self.training)
+            steps = steps.with_data(data)
         state = tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
-        if not batched:
-            x, state = x.squeeze(1), tuple(s.squeeze(1) for s in state)
-        elif self.batch_first:
-            x = x.transpose(0, 1)
-        return x, state if self.states > 1 else state[0]
+        output, state = self._as_given(steps.data, state, input)
+        return output, state if self.states > 1 else state[0]
 
     def extra_repr(self) -> str:
         """Describe the layer with the arguments that differ from the defaults, and its size."""
@@ -263,46 +191,74 @@ class Recurrent(nn.Module, ABC):
     # what a cell adds
 
     @abstractmethod
-    def _step(
-        self, product: Callable[[Tensor], Tensor], bias: Tensor, x: Tensor, state: State
-    ) -> State:
-        """Return the next state; features first: x (input, batch), states (hidden, batch).
+    def _step(self, products: Products, constants: Any, step: int, state: State) -> State:
+        """Return the next state, features first: (hidden, batch). Its first tensor is the output.
 
-        ``product`` is the weight's operator, V (input + hidden, batch) -> (gates, hidden, batch),
-        and ``bias`` has shape (gates, hidden, 1). The first tensor of a state is the output.
+        ``products`` multiplies by the gate matrices, ``constants`` is what `_constants` returned.
         """
 
-    @abstractmethod
-    def _fused(self, cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Form the gate matrices once and run torch's kernel for all steps.
+    def _constants(self, cell: Cell) -> Any:
+        """Return what every step needs beside the products: the biases, (gates, hidden, 1)."""
+        return cell.gate_bias().unsqueeze(-1)
 
-        x (steps, batch, input), states (batch, hidden) -> output (steps, batch, hidden), states.
-        """
+    def _kernel(self) -> Callable[..., Any] | None:
+        """Return torch's kernel for all steps of one layer and direction; None: there is none."""
+        return None
 
     # the rest is shared
 
-    def _run(self, cell: Cell, x: Tensor, state: State, *, reverse: bool) -> tuple[Tensor, State]:
+    def _run(self, cell: Cell, steps: Steps, state: State, *, reverse: bool) -> tuple[Steps, State]:
         if reverse:
-            x = x.flip(0)
+            steps = steps.reversed()
         method = self.method
         if method == "auto":
-            method = choose_method(cell.weight, x.shape[1], x.device)
+            method = choose_method(cell.weight, steps.batch, steps.data.device)
         run = self._fused if method == "fused" else self._loop
-        output, final = run(cell, x, state)
-        if self._autocasts(x.device):  # to what torch's kernel returns, as the loop keeps float32
-            dtype = torch.get_autocast_dtype(x.device.type)
-            output, final = output.to(dtype), tuple(s.to(dtype) for s in final)
-        return (output.flip(0) if reverse else output), final
+        output, final = run(cell, steps, state)
+        if self._autocasts(steps.data.device):  # to what torch's kernel returns
+            dtype = torch.get_autocast_dtype(steps.data.device.type)
+            output = output.with_data(output.data.to(dtype))
+            final = tuple(s.to(dtype) for s in final)
+        return (output.reversed() if reverse else output), final
 
-    def _loop(self, cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
-        product = cell.weight.operator()
-        bias = cell.gate_bias().unsqueeze(-1)
+    def _fused(self, cell: Cell, steps: Steps, state: State) -> tuple[Steps, State]:
+        """Form the gate matrices once, then take torch's kernel, or the loop if there is none."""
+        kernel = self._kernel()
+        if kernel is None:
+            return self._loop(cell, steps, state, MatrixProducts)
+        W = cell.weight.matrix().flatten(0, 1)
+        weights = W.split((W.shape[1] - self.hidden_size, self.hidden_size), dim=1)
+        biases = cell.bias_pair()
+        states = [s.unsqueeze(0) for s in state]
+        hx = states if self.states > 1 else states[0]
+        one_layer = (hx, [*weights, *biases], bool(biases), 1, 0.0, self.training, False)
+        if steps.sizes is None:
+            output, *final = kernel(steps.data, *one_layer, False)
+        else:
+            output, *final = kernel(steps.data, steps.sizes, *one_layer)
+        return steps.with_data(output), tuple(s.squeeze(0) for s in final)
+
+    def _loop(
+        self,
+        cell: Cell,
+        steps: Steps,
+        state: State,
+        products_type: Callable[[Weight, Steps], Products] = FactorProducts,
+    ) -> tuple[Steps, State]:
+        """Take one step after the other; sequences that end leave the batch."""
+        products = products_type(cell.weight, steps)
+        constants = self._constants(cell)
         state = tuple(s.T for s in state)
-        outputs = []
-        for x_t in x.transpose(1, 2).contiguous().unbind(0):
-            state = self._step(product, bias, x_t, state)
+        outputs, ended = [], []
+        for step in range(len(steps)):
+            running = steps.batch_at(step)
+            if running < state[0].shape[1]:
+                ended.append(tuple(s[:, running:] for s in state))
+                state = tuple(s[:, :running] for s in state)
+            state = self._step(products, constants, step, state)
             outputs.append(state[0])
-        return torch.stack(outputs).transpose(1, 2), tuple(s.T for s in state)
+        parts = zip(state, *reversed(ended), strict=True)
+        return steps.join(outputs), tuple(torch.cat(columns, 1).T for columns in parts)
 
     def _dtype(self) -> torch.dtype:
         return next(self.parameters()).dtype
@@ -332,38 +288,43 @@ class Recurrent(nn.Module, ABC):
             )
         return self._cell_list()[0]
 
-    def _time_major(self, input: Tensor) -> tuple[Tensor, bool]:
-        """Return the checked input as (steps, batch, input), and whether it came with a batch."""
-        if isinstance(input, PackedSequence):
-            raise TypeError("PackedSequence is not supported: pass a padded tensor")
-        if not isinstance(input, Tensor):
-            raise TypeError(f"input must be a torch.Tensor, found {type(input).__name__}")
-        if input.dim() not in (2, 3):
+    def _steps(self, input: Tensor | PackedSequence) -> Steps:
+        """Return the checked input, time first, with a batch."""
+        packed = isinstance(input, PackedSequence)
+        data = input.data if packed else input
+        if not isinstance(data, Tensor):
+            raise TypeError(
+                f"input must be a torch.Tensor or a PackedSequence, found {type(input).__name__}"
+            )
+        if not packed and data.dim() not in (2, 3):
             raise ShapeError(
-                f"input has {input.dim()} axes, shape {tuple(input.shape)}, but needs 3 "
+                f"input has {data.dim()} axes, shape {tuple(data.shape)}, but needs 3 "
                 f"({'batch, steps' if self.batch_first else 'steps, batch'}, input_size), or "
                 f"2 (steps, input_size)"
             )
-        if input.shape[-1] != self.input_size:
+        if data.shape[-1] != self.input_size:
             raise ShapeError(
-                f"input has {input.shape[-1]} features a step, shape {tuple(input.shape)}, "
+                f"input has {data.shape[-1]} features a step, shape {tuple(data.shape)}, "
                 f"but input_size is {self.input_size}"
             )
-        self._require_dtype("input", input)
-        batched = input.dim() == 3
-        if not batched:
-            input = input.unsqueeze(1)
+        self._require_dtype("input", data)
+        if packed:
+            return Steps(data, input.batch_sizes)
+        if data.dim() == 2:
+            data = data.unsqueeze(1)
         elif self.batch_first:
-            input = input.transpose(0, 1)
-        if input.shape[0] == 0:
+            data = data.transpose(0, 1)
+        if data.shape[0] == 0:
             raise ShapeError("input has 0 steps, but needs at least 1")
-        return input, batched
+        return Steps(data)
 
-    def _initial_state(self, x: Tensor, hx: Tensor | State | None, batched: bool) -> State:
+    def _initial_state(
+        self, steps: Steps, hx: Tensor | State | None, input: Tensor | PackedSequence
+    ) -> State:
         """Return the checked initial state: tensors (layers * directions, batch, hidden)."""
-        cells, batch = len(self.cells), x.shape[1]
+        cells, batch = len(self.cells), steps.batch
         if hx is None:
-            zeros = x.new_zeros(cells, batch, self.hidden_size)
+            zeros = steps.data.new_zeros(cells, batch, self.hidden_size)
             return (zeros,) * self.states
         state = _tensors(hx)
         if len(state) != self.states:
@@ -371,6 +332,7 @@ class Recurrent(nn.Module, ABC):
                 f"hx has {len(state)} tensors, but the state of {type(self).__name__} "
                 f"has {self.states}"
             )
+        batched = isinstance(input, PackedSequence) or input.dim() == 3
         expected = (cells, batch, self.hidden_size) if batched else (cells, self.hidden_size)
         for k, s in enumerate(state):
             if tuple(s.shape) != expected:
@@ -379,7 +341,128 @@ class Recurrent(nn.Module, ABC):
                     f"(layers * directions, {'batch, ' if batched else ''}hidden_size)"
                 )
             self._require_dtype(f"initial state {k}", s)
+        if isinstance(input, PackedSequence):
+            return _in_order(state, input.sorted_indices)
         return state if batched else tuple(s.unsqueeze(1) for s in state)
+
+    def _as_given(
+        self, data: Tensor, state: State, input: Tensor | PackedSequence
+    ) -> tuple[Tensor | PackedSequence, State]:
+        """Return output and final state in the layout of the input."""
+        if isinstance(input, PackedSequence):
+            packed = PackedSequence(
+                data, input.batch_sizes, input.sorted_indices, input.unsorted_indices
+            )
+            return packed, _in_order(state, input.unsorted_indices)
+        if input.dim() == 2:
+            return data.squeeze(1), tuple(s.squeeze(1) for s in state)
+        return (data.transpose(0, 1) if self.batch_first else data), state
+
+    # to and from torch.nn
+
+    @classmethod
+    def from_torch(cls, layer: nn.RNNBase, *, method: Method = "auto") -> Self:
+        """Copy a layer of `torch.nn` into this class with `Dense` weights, exactly.
+
+        Parameters
+        ----------
+        layer : torch.nn.LSTM, torch.nn.GRU or torch.nn.RNN
+            That of this class's name; any number of layers and directions; ``proj_size`` must be 0.
+        method : {"auto", "fused", "factors"}, optional
+            As in the constructor.
+
+        Returns
+        -------
+        Recurrent
+            A copy with the same outputs, on the same device, in the same mode (train or eval).
+
+        Raises
+        ------
+        TypeError
+            If `layer` is not of `torch.nn`'s class of the same name.
+        ValueError
+            If it has a projection (``proj_size`` > 0), which kplib's layers have not.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from kplib.nn import GRU
+        >>> theirs = torch.nn.GRU(3, 5)
+        >>> ours = GRU.from_torch(theirs)
+        >>> x = torch.randn(7, 2, 3)
+        >>> torch.equal(ours(x)[0], theirs(x)[0])
+        True
+        """
+        if cls.torch_class is None:
+            raise TypeError(f"torch.nn has no {cls.__name__} to copy from")
+        name = cls.torch_class.__name__
+        if not isinstance(layer, cls.torch_class):
+            raise TypeError(f"from_torch takes a torch.nn.{name}, found {type(layer).__name__}")
+        if layer.proj_size:
+            raise ValueError(
+                f"proj_size is {layer.proj_size}, but kplib's {name} has no projection"
+            )
+        like = next(layer.parameters())
+        # built without storage, so that nothing is drawn from torch's generator
+        copy = cls(
+            **cls._options(layer), bias=layer.bias, weight=Dense(), method=method,
+            device="meta", dtype=like.dtype,
+        ).to_empty(device=like.device)  # fmt: skip
+        with torch.no_grad():
+            for name, cell in zip(copy.cells, copy._cell_list(), strict=True):
+                blocks = [getattr(layer, f"weight_{k}_{name}") for k in ("ih", "hh")]
+                W = cell.weight.matrix()
+                W.copy_(torch.cat(blocks, 1).view_as(W))
+                if layer.bias:
+                    for k in ("bias_ih", "bias_hh"):
+                        getattr(cell, k).copy_(getattr(layer, f"{k}_{name}"))
+        return copy.train(layer.training)
+
+    def to_torch(self) -> nn.RNNBase:
+        """Return the layer of `torch.nn` with equal outputs; its matrices are formed here.
+
+        Returns
+        -------
+        torch.nn.LSTM, torch.nn.GRU or torch.nn.RNN
+            Of the same device, dtype and mode. One bias a gate becomes PyTorch's first, its second
+            is 0.
+
+        Raises
+        ------
+        ValueError
+            If torch.nn has no such layer: a FastRNN, or a GRU with ``reset_after=False``.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from kplib.nn import LSTM
+        >>> ours = LSTM(6, 8)
+        >>> theirs = ours.to_torch()
+        >>> x = torch.randn(7, 2, 6)
+        >>> torch.allclose(ours(x)[0], theirs(x)[0], atol=1e-6)
+        True
+        """
+        if self.torch_class is None or self._kernel() is None:
+            raise ValueError(f"torch.nn has no layer that computes what {self} computes")
+        like = next(self.parameters())
+        layer = self.torch_class(
+            **self._options(self), bias=bool(self.bias), device="meta", dtype=like.dtype
+        ).to_empty(device=like.device)
+        with torch.no_grad():
+            for name, cell in zip(self.cells, self._cell_list(), strict=True):
+                W = cell.weight.matrix().flatten(0, 1)
+                columns = (W.shape[1] - self.hidden_size, self.hidden_size)
+                for k, block in zip(("ih", "hh"), W.split(columns, dim=1), strict=True):
+                    getattr(layer, f"weight_{k}_{name}").copy_(block)
+                for k, vector in zip(("ih", "hh"), cell.bias_pair(), strict=False):
+                    getattr(layer, f"bias_{k}_{name}").copy_(vector)
+        return layer.train(self.training)
+
+    @classmethod
+    def _options(cls, layer: "nn.RNNBase | Recurrent") -> dict[str, Any]:
+        """Return the constructor's arguments that this class and torch's have in common."""
+        names = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout")
+        return {name: getattr(layer, name) for name in (*names, "bidirectional")}
 
 
 def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["fused", "factors"]:
@@ -431,6 +514,11 @@ def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["
     return "factors" if pays else "fused"
 
 
+def _in_order(state: State, indices: Tensor | None) -> State:
+    """Return the state of a batch whose sequences stand in another order."""
+    return state if indices is None else tuple(s.index_select(1, indices) for s in state)
+
+
 def _tensors(hx: object) -> State:
     """Return the state as a tuple, or raise a TypeError unless it is one tensor or several."""
     if isinstance(hx, Tensor):
@@ -443,7 +531,8 @@ def _tensors(hx: object) -> State:
     return cast("State", state)
 
 
-def _one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
+def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
+    """Return the value, or raise a ValueError that names those that are allowed."""
     # 1 == True and 0 == False, so compare types as well
     if not any(type(value) is type(a) and value == a for a in allowed):
         known = ", ".join(repr(a) for a in allowed)

@@ -1,13 +1,15 @@
 """What every weight structure has in common, and the variance it starts with."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 Initializer = Literal["pytorch", "glorot_uniform"]
+ALL = slice(None)
+"""Every gate."""
 
 
 class Weight(nn.Module, ABC):
@@ -33,8 +35,8 @@ class Weight(nn.Module, ABC):
         """Return the gate matrices, shape (gates, rows, columns); gradients flow through it."""
 
     @abstractmethod
-    def operator(self) -> Callable[[Tensor], Tensor]:
-        """Return the function V (columns, batch) -> (gates, rows, batch).
+    def operator(self, gates: slice = ALL) -> Callable[[Tensor], Tensor]:
+        """Return the function V (columns, batch) -> (gates, rows, batch), of all gates or of some.
 
         It multiplies by every gate's matrix without forming it. What does not depend on V is done
         once, here, so that a loop over the steps can call the function at each of them.
@@ -78,10 +80,15 @@ class Structure(ABC):
         rows: int,
         columns: int,
         *,
+        stacks: Sequence[int] | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> Weight:
-        """Return a new, initialised weight for a stack of shape (gates, rows, columns)."""
+        """Return a new, initialised weight for a stack of shape (gates, rows, columns).
+
+        ``stacks`` says how many of the gates in a row multiply the same vector, as all of an
+        LSTM's do; by default all.
+        """
 
 
 def check_initializer(init: str) -> None:

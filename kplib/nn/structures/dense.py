@@ -1,12 +1,13 @@
 """Dense: every entry of every gate matrix is a parameter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from kplib.nn.structures.base import (
+    ALL,
     Initializer,
     Structure,
     Weight,
@@ -44,6 +45,7 @@ class Dense(Structure):
         rows: int,
         columns: int,
         *,
+        stacks: Sequence[int] | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> "DenseWeight":
@@ -86,12 +88,14 @@ class DenseWeight(Weight):
         """Return `W`, shape (gates, rows, columns)."""
         return self.W
 
-    def operator(self) -> Callable[[Tensor], Tensor]:
+    def operator(self, gates: slice = ALL) -> Callable[[Tensor], Tensor]:
         """Return V (columns, batch) -> W V (gates, rows, batch), one matrix product."""
-        W = self.W.flatten(0, 1)
+        W = self.W[gates]
+        size = W.shape[:2]
+        W = W.flatten(0, 1)
 
         def multiply(V: Tensor) -> Tensor:
-            return (W @ V).unflatten(0, (self.gates, self.rows))
+            return (W @ V).unflatten(0, size)
 
         return multiply
 

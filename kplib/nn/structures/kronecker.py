@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from kplib.errors import ShapeError
 from kplib.nn.structures.base import (
+    ALL,
     Initializer,
     Structure,
     Weight,
@@ -68,6 +69,7 @@ class Kronecker(Structure):
         rows: int,
         columns: int,
         *,
+        stacks: Sequence[int] | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> "KroneckerWeight":
@@ -152,39 +154,14 @@ class KroneckerWeight(Weight):
         product = self.A[:, :, None, :, None] * self.B[:, None, :, None, :]
         return product.reshape(self.gates, self.rows, self.columns)
 
-    def operator(self) -> Callable[[Tensor], Tensor]:
+    def operator(self, gates: slice = ALL) -> Callable[[Tensor], Tensor]:
         """Return V (n1*n2, batch) -> (A (x) B) V of shape (gates, m1*m2, batch).
 
         Every column of V is a matrix X (n1, n2), and the result's column is A X B^T (m1, m2).
         The cheaper order is taken: A (X B^T) or (A X) B^T (`FactorShape.order`).
         """
-        return self._b_first() if self.shape.order == "b_first" else self._a_first()
-
-    def _b_first(self) -> Callable[[Tensor], Tensor]:
-        m1, n1, m2, n2 = self.shape.m1, self.shape.n1, self.shape.m2, self.shape.n2
-        # the gates share X: one product with their B stacked, for each of the n1 rows of X
-        stacked = self.B.reshape(1, self.gates * m2, n2).expand(n1, -1, -1)
-
-        def multiply(V: Tensor) -> Tensor:
-            batch = V.shape[-1]
-            XBt = torch.bmm(stacked, V.reshape(n1, n2, batch))  # (n1, gates*m2, batch)
-            XBt = XBt.view(n1, self.gates, m2 * batch).transpose(0, 1)
-            return torch.bmm(self.A, XBt).view(self.gates, m1 * m2, batch)
-
-        return multiply
-
-    def _a_first(self) -> Callable[[Tensor], Tensor]:
-        m1, n1, m2, n2 = self.shape.m1, self.shape.n1, self.shape.m2, self.shape.n2
-        stacked = self.A.reshape(self.gates * m1, n1)
-        # B of each gate, once for every row of its A X
-        repeated = self.B.unsqueeze(1).expand(-1, m1, -1, -1).reshape(self.gates * m1, m2, n2)
-
-        def multiply(V: Tensor) -> Tensor:
-            batch = V.shape[-1]
-            AX = (stacked @ V.reshape(n1, n2 * batch)).view(self.gates * m1, n2, batch)
-            return torch.bmm(repeated, AX).view(self.gates, m1 * m2, batch)
-
-        return multiply
+        multiply = _b_first if self.shape.order == "b_first" else _a_first
+        return multiply(self.shape, self.A[gates], self.B[gates])
 
     @property
     def macs(self) -> int:
@@ -194,3 +171,35 @@ class KroneckerWeight(Weight):
     def extra_repr(self) -> str:
         """Describe the factors, the stack and its parameters."""
         return f"A (x) B with {self.shape}, {self._size()}"
+
+
+def _b_first(shape: FactorShape, A: Tensor, B: Tensor) -> Callable[[Tensor], Tensor]:
+    """Multiply by A (x) B of each gate as A (X B^T)."""
+    m1, n1, m2, n2 = shape.m1, shape.n1, shape.m2, shape.n2
+    gates = len(A)
+    # the gates share X: one product with their B stacked, for each of the n1 rows of X
+    stacked = B.reshape(1, gates * m2, n2).expand(n1, -1, -1)
+
+    def multiply(V: Tensor) -> Tensor:
+        batch = V.shape[-1]
+        XBt = torch.bmm(stacked, V.reshape(n1, n2, batch))  # (n1, gates*m2, batch)
+        XBt = XBt.view(n1, gates, m2 * batch).transpose(0, 1)
+        return torch.bmm(A, XBt).view(gates, m1 * m2, batch)
+
+    return multiply
+
+
+def _a_first(shape: FactorShape, A: Tensor, B: Tensor) -> Callable[[Tensor], Tensor]:
+    """Multiply by A (x) B of each gate as (A X) B^T."""
+    m1, n1, m2, n2 = shape.m1, shape.n1, shape.m2, shape.n2
+    gates = len(A)
+    stacked = A.reshape(gates * m1, n1)
+    # B of each gate, once for every row of its A X
+    repeated = B.unsqueeze(1).expand(-1, m1, -1, -1).reshape(gates * m1, m2, n2)
+
+    def multiply(V: Tensor) -> Tensor:
+        batch = V.shape[-1]
+        AX = (stacked @ V.reshape(n1, n2 * batch)).view(gates * m1, n2, batch)
+        return torch.bmm(repeated, AX).view(gates, m1 * m2, batch)
+
+    return multiply
