@@ -14,7 +14,6 @@ import pytest
 import torch
 from torch import nn
 from torch.func import functional_call
-from torch.nn.utils.rnn import pack_padded_sequence
 
 from kplib.errors import DtypeError, ShapeError
 from kplib.nn import LSTM, Classifier, Dense, Kronecker
@@ -591,12 +590,6 @@ def test_dropout_without_a_second_layer_warns_as_in_torch():
 def test_call_errors(x, hx, error, match, method):
     with pytest.raises(error, match=match):
         LSTM(9, 12, method=method)(x, hx)
-
-
-def test_packed_sequence_is_refused():
-    packed = pack_padded_sequence(torch.zeros(4, 2, 9), torch.tensor([4, 2]))
-    with pytest.raises(TypeError, match="PackedSequence"):
-        LSTM(9, 12)(packed)
 
 
 def test_missing_torch_names_the_extra():
