@@ -1,7 +1,8 @@
 """PyTorch layers whose weight matrices are made from a few numbers.
 
 A layer is a recurrent *cell* (`RNN`, `LSTM`, `GRU`, `FastRNN`) whose stack of gate matrices, of
-shape (gates, hidden, input + hidden), is made by a weight *structure*: `Dense` or `Kronecker`.
+shape (gates, hidden, input + hidden), is made by a weight *structure*: `Dense`, `Kronecker`,
+`Hybrid`, `LowRank`, `Sparse` or `KroneckerChain`.
 """
 
 from kplib.errors import MissingExtraError
@@ -18,8 +19,19 @@ from kplib.nn.fastrnn import FastRNN
 from kplib.nn.gru import GRU
 from kplib.nn.lstm import LSTM
 from kplib.nn.recurrent import parameter_count
-from kplib.nn.rnn import RNN
-from kplib.nn.structures import Dense, Kronecker
+from kplib.nn.rnn import RNN, modrelu
+from kplib.nn.structures import (
+    Dense,
+    Hybrid,
+    Kronecker,
+    KroneckerChain,
+    LowRank,
+    MagnitudeSchedule,
+    Sparse,
+    csr_index_bytes,
+    prune,
+    unitary_penalty,
+)
 
 __all__ = [
     "GRU",
@@ -28,6 +40,15 @@ __all__ = [
     "Classifier",
     "Dense",
     "FastRNN",
+    "Hybrid",
     "Kronecker",
+    "KroneckerChain",
+    "LowRank",
+    "MagnitudeSchedule",
+    "Sparse",
+    "csr_index_bytes",
+    "modrelu",
     "parameter_count",
+    "prune",
+    "unitary_penalty",
 ]

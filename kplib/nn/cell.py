@@ -23,9 +23,11 @@ class Cell(nn.Module):
     bias : bool or "one"
         True: two vectors, as in `torch.nn`; ``"one"``: one, as in the papers; False: none.
     initial_bias : sequence of float
-        What ``bias="one"`` starts with, one number a gate.
+        What ``bias="one"`` starts with, one number a gate; in real and imaginary part, if complex.
     scalars : mapping of str to float, optional
         Trained numbers that belong to no gate, with what they start with.
+    vectors : mapping of str to float, optional
+        The same, but one number for each entry of the state.
     device, dtype : optional
         As in `torch.nn`.
 
@@ -34,7 +36,8 @@ class Cell(nn.Module):
     weight : Weight
         The built weight.
     bias_ih, bias_hh : torch.nn.Parameter, shape (gates * hidden,)
-        The two biases of ``bias=True``; else None.
+        The two biases of ``bias=True``; else None. Those of a complex weight are complex: real and
+        imaginary parts in turn, (gates * hidden * 2,).
     bias : torch.nn.Parameter, shape (gates * hidden,)
         The only bias of ``bias="one"``; else None.
     """
@@ -49,6 +52,7 @@ class Cell(nn.Module):
         bias: Bias,
         initial_bias: Sequence[float],
         scalars: Mapping[str, float] = NO_SCALARS,
+        vectors: Mapping[str, float] = NO_SCALARS,
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -56,14 +60,17 @@ class Cell(nn.Module):
         super().__init__()
         self.weight = weight
         self.initial_bias = tuple(initial_bias)
-        self.initial_scalars = dict(scalars)
+        self.initial_values = dict(scalars) | dict(vectors)
         names = {True: ("bias_ih", "bias_hh"), "one": ("bias",), False: ()}[bias]
         for name in ("bias", "bias_ih", "bias_hh"):
-            size = weight.gates * weight.rows
+            size = weight.gates * weight.rows * (2 if weight.is_complex else 1)
             vector = nn.Parameter(torch.empty(size, device=device, dtype=dtype))
             self.register_parameter(name, vector if name in names else None)
-        for name in scalars:
-            self.register_parameter(name, nn.Parameter(torch.empty((), device=device, dtype=dtype)))
+        shapes = dict.fromkeys(scalars, ()) | dict.fromkeys(vectors, (weight.rows,))
+        for name, shape in shapes.items():
+            self.register_parameter(
+                name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+            )
         self._reset_vectors()
 
     def reset_parameters(self) -> None:
@@ -82,20 +89,23 @@ class Cell(nn.Module):
                 nn.init.uniform_(vector, -bound, bound)
         with torch.no_grad():
             if self.bias is not None:
-                per_gate = self.bias.view(self.weight.gates, self.weight.rows)
+                per_gate = self.bias.view(self.weight.gates, -1)
                 per_gate.copy_(per_gate.new_tensor(self.initial_bias).unsqueeze(1))
-            for name, value in self.initial_scalars.items():
+            for name, value in self.initial_values.items():
                 self.get_parameter(name).fill_(value)
 
     def gate_bias(self) -> Tensor:
         """Return the sum of the biases, shape (gates, hidden); zeros if there are none."""
+        weight = self.weight
+        pair = (2,) if weight.is_complex else ()
         if self.bias is not None:
             total: Tensor = self.bias
         elif self.bias_ih is not None and self.bias_hh is not None:
             total = self.bias_ih + self.bias_hh
         else:
-            total = next(self.weight.parameters()).new_zeros(self.weight.gates * self.weight.rows)
-        return total.view(self.weight.gates, self.weight.rows)
+            total = next(weight.parameters()).new_zeros(weight.gates, weight.rows, *pair)
+        total = total.view(weight.gates, weight.rows, *pair)
+        return torch.view_as_complex(total) if weight.is_complex else total
 
     def bias_pair(self) -> list[Tensor]:
         """Return the biases as `torch.nn` wants them: two vectors (gates * hidden,), or none."""

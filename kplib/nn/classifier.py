@@ -16,7 +16,8 @@ class Classifier(nn.Module):
         The recurrent layer. Of several layers, the last one's final state counts.
     head : torch.nn.Linear
         From the final state to the classes. Where the layer is bidirectional it takes both: the
-        forward cell's h after the last step, then the reverse cell's h after the first.
+        forward cell's h after the last step, then the reverse cell's h after the first. Where the
+        state is complex it takes two features for each number, its real and its imaginary part.
 
     Raises
     ------
@@ -51,11 +52,13 @@ class Classifier(nn.Module):
             raise TypeError(f"head must be a torch.nn.Linear, found {type(head).__name__}")
         directions = 2 if rnn.bidirectional else 1
         size = getattr(rnn, "proj_size", 0) or rnn.hidden_size
-        if head.in_features != directions * size:
+        parts = 2 if getattr(rnn, "is_complex", False) else 1
+        if head.in_features != directions * size * parts:
             raise ShapeError(
                 f"head takes {head.in_features} features, but the final state has "
-                f"{directions * size}: {directions} direction{'s' if directions > 1 else ''} "
-                f"of {size}"
+                f"{directions * size * parts}: {directions} "
+                f"direction{'s' if directions > 1 else ''} of {size}"
+                f"{', real and imaginary part' if parts == 2 else ''}"
             )
         self.rnn = rnn
         self.head = head
@@ -76,7 +79,8 @@ class Classifier(nn.Module):
         _, state = self.rnn(x)
         h = state[0] if isinstance(state, tuple) else state
         directions = 2 if self.rnn.bidirectional else 1
-        return self.head(torch.cat(h[-directions:].unbind(0), -1))
+        h = torch.cat(h[-directions:].unbind(0), -1)
+        return self.head(torch.view_as_real(h).flatten(-2) if h.is_complex() else h)
 
     def extra_repr(self) -> str:
         """State the size of the whole network."""

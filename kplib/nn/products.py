@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kplib.nn.steps import Steps
-from kplib.nn.structures import Weight
+from kplib.nn.structures import SplitWeight, Weight
 
 ALL = slice(None)
 
@@ -46,7 +46,9 @@ class MatrixProducts(Products):
         super().__init__(steps)
         W = weight.matrix()
         W_x, self.W_h = W.split((W.shape[2] - W.shape[1], W.shape[1]), dim=2)
-        inputs = W_x.flatten(0, 1) @ steps.data.flatten(0, -2).T
+        # real input of complex matrices; otherwise nothing is converted
+        data = steps.data.to(W.dtype) if W.is_complex() else steps.data
+        inputs = W_x.flatten(0, 1) @ data.flatten(0, -2).T
         self.inputs = self._split(inputs.unflatten(0, W.shape[:2]))
 
     def joint(self, step: int, h: Tensor, gates: slice = ALL) -> Tensor:
@@ -63,32 +65,65 @@ class MatrixProducts(Products):
 
 
 class FactorProducts(Products):
-    """With what the weight is made of: no gate matrix is formed."""
+    """With what the weight of [W_x W_h] is made of: no gate matrix is formed."""
 
     def __init__(self, weight: Weight, steps: Steps) -> None:
         super().__init__(steps)
         self.weight = weight
         self.inputs = steps.features_first()
-        self._operators: dict[tuple[int | None, int | None], Callable[[Tensor], Tensor]] = {}
+        self._operators = _Operators(weight)
 
     def joint(self, step: int, h: Tensor, gates: slice = ALL) -> Tensor:
         """Return W [x_t; h] of these gates."""
-        return self._operator(gates)(torch.cat((self.inputs[step], h)))
+        return self._operators[gates](torch.cat((self.inputs[step], h)))
 
     def apart(self, step: int, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return W [x_t; 0] and W [0; h] of all gates."""
         zeros = h.new_zeros(self.weight.columns - h.shape[0], h.shape[1])
-        return self._input_products[step], self._operator(ALL)(torch.cat((zeros, h)))
+        return self._input_products[step], self._operators[ALL](torch.cat((zeros, h)))
 
     @cached_property
     def _input_products(self) -> list[Tensor]:
         """W [x_t; 0] of every step, as one product."""
         x = self.steps.data.flatten(0, -2).T
         zeros = x.new_zeros(self.weight.columns - x.shape[0], x.shape[1])
-        return self._split(self._operator(ALL)(torch.cat((x, zeros))))
+        return self._split(self._operators[ALL](torch.cat((x, zeros))))
 
-    def _operator(self, gates: slice) -> Callable[[Tensor], Tensor]:
+
+class SplitProducts(Products):
+    """With what W_x and W_h are made of, where these are weights of their own."""
+
+    def __init__(self, weight: SplitWeight, steps: Steps) -> None:
+        super().__init__(steps)
+        of_x = weight.input.operator()
+        self.inputs = self._split(of_x(steps.data.flatten(0, -2).T))
+        self._hidden = _Operators(weight.hidden)
+
+    def joint(self, step: int, h: Tensor, gates: slice = ALL) -> Tensor:
+        """Return W [x_t; h] of these gates."""
+        return self.inputs[step][gates] + self._hidden[gates](h)
+
+    def apart(self, step: int, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return W [x_t; 0] and W [0; h] of all gates."""
+        return self.inputs[step], self._hidden[ALL](h)
+
+
+def factor_products(weight: Weight, steps: Steps) -> Products:
+    """Return the products that form no gate matrix."""
+    if isinstance(weight, SplitWeight):
+        return SplitProducts(weight, steps)
+    return FactorProducts(weight, steps)
+
+
+class _Operators:
+    """A weight's operators, each made when first asked for: it does not depend on the step."""
+
+    def __init__(self, weight: Weight) -> None:
+        self._weight = weight
+        self._made: dict[tuple[int | None, int | None], Callable[[Tensor], Tensor]] = {}
+
+    def __getitem__(self, gates: slice) -> Callable[[Tensor], Tensor]:
         key = gates.start, gates.stop
-        if key not in self._operators:
-            self._operators[key] = self.weight.operator(gates)
-        return self._operators[key]
+        if key not in self._made:
+            self._made[key] = self._weight.operator(gates)
+        return self._made[key]

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from kplib._checks import positive_integer
 from kplib.errors import DtypeError, ShapeError
 from kplib.nn.cell import NO_SCALARS, Bias, Cell
-from kplib.nn.products import FactorProducts, MatrixProducts, Products
+from kplib.nn.products import MatrixProducts, Products, factor_products
 from kplib.nn.steps import Steps
 from kplib.nn.structures import Dense, Kronecker, Structure, Weight
 
@@ -64,13 +64,15 @@ class Recurrent(nn.Module, ABC):
     A subclass sets how many gate matrices its cell has (``gates``), how many of them multiply the
     same vector (``stacks``, which sum up to the gates), how many tensors its state has
     (``states``), what its gates' biases start with if there is one vector a gate
-    (``initial_bias``), and the cell's own trained numbers (``initial_scalars``).
+    (``initial_bias``), the cell's own trained numbers (``initial_scalars``) and vectors
+    (``initial_vectors``), and whether it has a complex form (``complex_state``).
     """
 
     gates: ClassVar[int]
     states: ClassVar[int] = 1
     initial_bias: ClassVar[tuple[float, ...]]
     initial_scalars: ClassVar[Mapping[str, float]] = NO_SCALARS
+    complex_state: ClassVar[bool] = False
     torch_class: ClassVar[type[nn.RNNBase] | None] = None
 
     def __init__(
@@ -105,6 +107,11 @@ class Recurrent(nn.Module, ABC):
             raise TypeError(
                 f"weight must be a structure such as Dense() or Kronecker(), found {weight!r}"
             )
+        if weight.is_complex and not self.complex_state:
+            raise ValueError(
+                f"{type(self).__name__} has no complex form: a complex weight, such as {weight}, "
+                f"needs an RNN, whose state is complex then"
+            )
         self.cells = nn.ModuleDict()
         for layer in range(self.num_layers):
             width = self.input_size if layer == 0 else self.directions * self.hidden_size
@@ -115,7 +122,7 @@ class Recurrent(nn.Module, ABC):
                 )  # fmt: skip
                 self.cells[f"l{layer}{suffix}"] = Cell(
                     built, self.bias, self.initial_bias, self.initial_scalars,
-                    device=device, dtype=dtype,
+                    self.initial_vectors, device=device, dtype=dtype,
                 )  # fmt: skip
 
     @property
@@ -127,6 +134,11 @@ class Recurrent(nn.Module, ABC):
     def directions(self) -> int:
         """2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether state and output are complex: those of an RNN with a complex weight."""
+        return self._cell_list()[0].weight.is_complex
 
     @property
     def weight(self) -> Weight:
@@ -168,7 +180,7 @@ class Recurrent(nn.Module, ABC):
                 finals.append(final)
             data = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
             if self.dropout and layer < self.num_layers - 1:
-                data = nn.functional.dropout(data, self.dropout, self.training)
+                data = _dropout(data, self.dropout, self.training)
             steps = steps.with_data(data)
         state = tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
         output, state = self._as_given(steps.data, state, input)
@@ -189,6 +201,11 @@ class Recurrent(nn.Module, ABC):
         return ", ".join([*sizes, *changed]) + f"; {parameter_count(self)} parameters"
 
     # what a cell adds
+
+    @property
+    def initial_vectors(self) -> Mapping[str, float]:
+        """The cell's own trained vectors, of hidden numbers each, with what they start with."""
+        return NO_SCALARS
 
     @abstractmethod
     def _step(self, products: Products, constants: Any, step: int, state: State) -> State:
@@ -243,7 +260,7 @@ class Recurrent(nn.Module, ABC):
         cell: Cell,
         steps: Steps,
         state: State,
-        products_type: Callable[[Weight, Steps], Products] = FactorProducts,
+        products_type: Callable[[Weight, Steps], Products] = factor_products,
     ) -> tuple[Steps, State]:
         """Take one step after the other; sequences that end leave the batch."""
         products = products_type(cell.weight, steps)
@@ -263,14 +280,19 @@ class Recurrent(nn.Module, ABC):
     def _dtype(self) -> torch.dtype:
         return next(self.parameters()).dtype
 
+    def _state_dtype(self) -> torch.dtype:
+        """Return the parameters' dtype, or the complex one made of two of them."""
+        return self._dtype().to_complex() if self.is_complex else self._dtype()
+
     def _autocasts(self, device: torch.device) -> bool:
         """Whether autocast is on and applies: it leaves float64 alone."""
         return torch.is_autocast_enabled(device.type) and self._dtype() != torch.float64
 
-    def _require_dtype(self, name: str, tensor: Tensor) -> None:
-        dtype = self._dtype()
+    def _require_dtype(self, name: str, tensor: Tensor, dtype: torch.dtype) -> None:
         if tensor.dtype == dtype:
             return
+        if dtype.is_complex:
+            raise DtypeError(f"{name} is {tensor.dtype}, but the state is {dtype}")
         if not self._autocasts(tensor.device):
             raise DtypeError(f"{name} is {tensor.dtype}, but the parameters are {dtype}")
         if tensor.dtype not in AUTOCAST_DTYPES:
@@ -307,7 +329,7 @@ class Recurrent(nn.Module, ABC):
                 f"input has {data.shape[-1]} features a step, shape {tuple(data.shape)}, "
                 f"but input_size is {self.input_size}"
             )
-        self._require_dtype("input", data)
+        self._require_dtype("input", data, self._dtype())
         if packed:
             return Steps(data, input.batch_sizes)
         if data.dim() == 2:
@@ -324,7 +346,10 @@ class Recurrent(nn.Module, ABC):
         """Return the checked initial state: tensors (layers * directions, batch, hidden)."""
         cells, batch = len(self.cells), steps.batch
         if hx is None:
-            zeros = steps.data.new_zeros(cells, batch, self.hidden_size)
+            dtype = self._state_dtype()
+            zeros = steps.data.new_zeros(
+                cells, batch, self.hidden_size, dtype=dtype if dtype.is_complex else None
+            )
             return (zeros,) * self.states
         state = _tensors(hx)
         if len(state) != self.states:
@@ -340,7 +365,7 @@ class Recurrent(nn.Module, ABC):
                     f"initial state {k} has shape {tuple(s.shape)}, but needs {expected}: "
                     f"(layers * directions, {'batch, ' if batched else ''}hidden_size)"
                 )
-            self._require_dtype(f"initial state {k}", s)
+            self._require_dtype(f"initial state {k}", s, self._state_dtype())
         if isinstance(input, PackedSequence):
             return _in_order(state, input.sorted_indices)
         return state if batched else tuple(s.unsqueeze(1) for s in state)
@@ -474,6 +499,8 @@ def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["
 
         batch * (gates * rows * columns - macs) > 1e7 * torch.get_num_threads()
 
+    where a complex multiplication counts as four.
+
     On anything but a CPU, where the calls cost more and the multiplications less, and under
     autocast, where the fused kernel multiplies in 16 bits, it is always the fused kernel. Under
     `torch.compile` it is always the loop: the compiler unrolls it, while (torch 2.13) it cannot
@@ -508,7 +535,8 @@ def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["
     """
     if torch.compiler.is_compiling():
         return "factors"
-    saved = batch * (weight.gates * weight.rows * weight.columns - weight.macs)
+    dense = weight.gates * weight.rows * weight.columns * (4 if weight.is_complex else 1)
+    saved = batch * (dense - weight.macs)
     loops = device.type == "cpu" and not torch.is_autocast_enabled("cpu")
     pays = loops and saved > SAVING_PER_THREAD * torch.get_num_threads()
     return "factors" if pays else "fused"
@@ -517,6 +545,13 @@ def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["
 def _in_order(state: State, indices: Tensor | None) -> State:
     """Return the state of a batch whose sequences stand in another order."""
     return state if indices is None else tuple(s.index_select(1, indices) for s in state)
+
+
+def _dropout(data: Tensor, probability: float, training: bool) -> Tensor:
+    """Zero entries as `torch.nn.functional.dropout` does, complex ones as a whole."""
+    if not data.is_complex():
+        return nn.functional.dropout(data, probability, training)
+    return data * nn.functional.dropout(torch.ones_like(data.real), probability, training)
 
 
 def _tensors(hx: object) -> State:

@@ -1,13 +1,16 @@
-"""What every weight structure has in common, and the variance it starts with."""
+"""What every weight structure has in common."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-Initializer = Literal["pytorch", "glorot_uniform"]
+from kplib._checks import positive_integer
+from kplib.errors import ShapeError
+from kplib.nn.structures.spectrum import in_double, singular_values
+
 ALL = slice(None)
 """Every gate."""
 
@@ -20,6 +23,46 @@ class Weight(nn.Module, ABC):
     gates, rows, columns : int
         Size of the stack; in a recurrent layer rows is the hidden size, and columns is the input
         size plus the hidden size, since a gate's matrix is [W_x W_h].
+
+    Notes
+    -----
+    A new structure is a subclass with a name for ``kind``, `matrix`, `operator`,
+    `reset_parameters` and `macs`, and a `Structure` whose ``build`` makes it; every layer then
+    takes it. Optional: ``_assign``, with which `assign` works, and cheaper singular values. The
+    parameters are `torch.nn.Parameter` attributes, what is fixed but saved are buffers. In all
+    methods, ``matrix()`` is the truth: ``operator()`` has to give ``matrix() @ V``.
+
+    Examples
+    --------
+    Gate matrices with one number a row:
+
+    >>> import torch
+    >>> from kplib.nn import LSTM
+    >>> from kplib.nn.structures import Structure, Weight
+    >>> class RowWeight(Weight):
+    ...     kind = "rows"
+    ...     def __init__(self, gates, rows, columns, **factory):
+    ...         super().__init__(gates, rows, columns)
+    ...         self.scale = torch.nn.Parameter(torch.empty(gates, rows, 1, **factory))
+    ...         self.reset_parameters()
+    ...     def reset_parameters(self):
+    ...         torch.nn.init.uniform_(self.scale, -0.1, 0.1)
+    ...     def matrix(self):
+    ...         return self.scale.expand(-1, -1, self.columns)
+    ...     def operator(self, gates=slice(None)):
+    ...         scale = self.scale[gates]
+    ...         return lambda V: scale * V.sum(0)
+    ...     @property
+    ...     def macs(self):
+    ...         return self.gates * self.rows
+    >>> class Rows(Structure):
+    ...     def build(self, gates, rows, columns, *, stacks=None, device=None, dtype=None):
+    ...         return RowWeight(gates, rows, columns, device=device, dtype=dtype)
+    >>> layer = LSTM(10, 118, weight=Rows())
+    >>> layer(torch.randn(25, 100, 10))[0].shape
+    torch.Size([25, 100, 118])
+    >>> layer.weight.singular_values().shape
+    torch.Size([4, 118])
     """
 
     kind: ClassVar[str]
@@ -38,8 +81,9 @@ class Weight(nn.Module, ABC):
     def operator(self, gates: slice = ALL) -> Callable[[Tensor], Tensor]:
         """Return the function V (columns, batch) -> (gates, rows, batch), of all gates or of some.
 
-        It multiplies by every gate's matrix without forming it. What does not depend on V is done
-        once, here, so that a loop over the steps can call the function at each of them.
+        ``gates`` is a slice without a step. The function multiplies by every gate's matrix, by what
+        it is made of wherever that is cheaper. What does not depend on V is done once, here, so
+        that a loop over the steps can call the function at each of them.
         """
 
     @abstractmethod
@@ -52,6 +96,16 @@ class Weight(nn.Module, ABC):
         """Multiplications of one step of one sequence, all gates."""
 
     @property
+    def operator_macs(self) -> int:
+        """Multiplications a column of V takes in `operator`: `macs` where that saves all it can."""
+        return self.macs
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the matrices are complex, made of twice as many real parameters."""
+        return False
+
+    @property
     def params(self) -> int:
         """Parameters stored, all gates."""
         return sum(p.numel() for p in self.parameters())
@@ -61,9 +115,76 @@ class Weight(nn.Module, ABC):
         """Bytes of the parameters, all gates."""
         return sum(p.numel() * p.element_size() for p in self.parameters())
 
+    def singular_values(self) -> Tensor:
+        """Return each gate matrix's singular values, (gates, min(rows, columns)).
+
+        In descending order, zeros included; computed in double precision without gradients, from
+        the factors where that is cheaper than from the matrix, and returned in the parameters'
+        dtype.
+        """
+        return self._returned(singular_values(in_double(self.matrix())))
+
+    def stacked_singular_values(self) -> Tensor:
+        """Return the singular values of the stacked matrix, (min(gates * rows, columns),).
+
+        It is the gate matrices one above the other, (gates * rows, columns); otherwise as
+        `singular_values`.
+        """
+        return self._returned(singular_values(in_double(self.matrix()).flatten(0, 1)))
+
+    @torch.no_grad()
+    def assign(self, W: Tensor) -> float:
+        """Set the parameters so that `matrix` is as near to W as it can be.
+
+        Parameters
+        ----------
+        W : Tensor, shape (gates, rows, columns)
+            The matrices to come near to, in the Frobenius norm.
+
+        Returns
+        -------
+        float
+            The relative error ||W - matrix()|| / ||W|| of the whole stack; 0 if W is 0.
+
+        Raises
+        ------
+        ShapeError
+            If W has another shape.
+        ValueError
+            If W has NaN or infinite entries, or no way is known to find the nearest matrix.
+
+        Notes
+        -----
+        Computed in double precision on the CPU; the error is that of the parameters as they are
+        stored, rounding included.
+        """
+        expected = (self.gates, self.rows, self.columns)
+        if tuple(W.shape) != expected:
+            raise ShapeError(
+                f"W has shape {tuple(W.shape)}, but the gate matrices are {expected}: "
+                "(gates, rows, columns)"
+            )
+        W = in_double(W)
+        bad = int((~torch.isfinite(W)).sum())
+        if bad:
+            raise ValueError(f"W has {bad} NaN or infinite entries")
+        self._assign(W)
+        norm = torch.linalg.vector_norm(W)
+        error = torch.linalg.vector_norm(W - in_double(self.matrix()))
+        return float(error / norm) if norm > 0 else 0.0
+
+    def _assign(self, W: Tensor) -> None:
+        """Set the parameters for `assign`, without gradients; W is checked, float64, on the CPU."""
+        raise ValueError(f"there is no way to find the nearest matrix of kind {self.kind!r}")
+
+    def _returned(self, values: Tensor) -> Tensor:
+        """Return what was computed in double precision in the dtype and place of the parameters."""
+        like = next(self.parameters())
+        return values.to(like.device, like.dtype)
+
     def _size(self) -> str:
         """Describe the stack and what it costs, for ``extra_repr``."""
-        dense = self.gates * self.rows * self.columns
+        dense = self.gates * self.rows * self.columns * (2 if self.is_complex else 1)
         saved = "" if self.params == dense else f" of {dense} ({dense / self.params:.1f}x fewer)"
         return (
             f"{self.gates} gates of {self.rows} x {self.columns}, {self.params} parameters{saved}"
@@ -72,6 +193,11 @@ class Weight(nn.Module, ABC):
 
 class Structure(ABC):
     """A frozen description of how gate matrices are made; ``build`` makes the trainable weight."""
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the weight is complex, and with it the layer's state."""
+        return False
 
     @abstractmethod
     def build(
@@ -86,45 +212,35 @@ class Structure(ABC):
     ) -> Weight:
         """Return a new, initialised weight for a stack of shape (gates, rows, columns).
 
-        ``stacks`` says how many of the gates in a row multiply the same vector, as all of an
-        LSTM's do; by default all.
+        ``stacks`` says how many gates in a row multiply the same vector, so that a structure may
+        treat their matrices as one: (4,) for an LSTM, by default all gates; (2, 1) for a GRU that
+        resets before the product.
         """
 
 
-def check_initializer(init: str) -> None:
-    """Raise ValueError unless `init` names an initializer."""
-    if init not in get_args(Initializer):
-        known = ", ".join(repr(name) for name in get_args(Initializer))
-        raise ValueError(f"init is {init!r}, but must be one of {known}")
+def checked_stacks(gates: int, stacks: Sequence[int] | None) -> tuple[int, ...]:
+    """Return how many gates each stack has, one stack by default; a ShapeError if it is not all."""
+    if stacks is None:
+        return (gates,)
+    stacks = tuple(positive_integer("a stack", size) for size in stacks)
+    if sum(stacks) != gates:
+        raise ShapeError(f"stacks {stacks} have {sum(stacks)} gates, but there are {gates}")
+    return stacks
 
 
-def initial_variance(init: Initializer, gates: int, rows: int, columns: int) -> float:
-    """Return the variance of the entries of a dense gate matrix as it is initialised.
-
-    Parameters
-    ----------
-    init : {"pytorch", "glorot_uniform"}
-        ``"pytorch"``: what `torch.nn.LSTM` does, U(-k, k) with k = 1/sqrt(rows), so variance
-        k^2 / 3 = 1 / (3 rows). ``"glorot_uniform"``: U(-k, k) with k = sqrt(6 / (fan_in +
-        fan_out)), so variance 2 / (fan_in + fan_out); the fans are those of TensorFlow's kernel,
-        which holds all gates side by side: fan_in = columns, fan_out = gates * rows.
-    gates, rows, columns : int
-        Size of the stack of gate matrices.
-
-    Returns
-    -------
-    float
-        The variance, larger than 0.
+def stack_spans(stacks: Sequence[int], gates: slice = ALL) -> list[tuple[int, slice]]:
+    """Return the stacks that these gates are of, and which gates of each, counted within it.
 
     Examples
     --------
-    >>> from kplib.nn.structures.base import initial_variance
-    >>> initial_variance("pytorch", 4, 12, 20) == 1 / 36
-    True
-    >>> initial_variance("glorot_uniform", 4, 12, 20) == 2 / (20 + 4 * 12)
+    >>> stack_spans((2, 1), slice(1, 3)) == [(0, slice(1, 2)), (1, slice(0, 1))]
     True
     """
-    check_initializer(init)
-    if init == "pytorch":
-        return 1 / (3 * rows)
-    return 2 / (columns + gates * rows)
+    start, stop, _ = gates.indices(sum(stacks))
+    spans, first = [], 0
+    for k, size in enumerate(stacks):
+        low, high = max(start, first), min(stop, first + size)
+        if low < high:
+            spans.append((k, slice(low - first, high - first)))
+        first += size
+    return spans

@@ -1,0 +1,219 @@
+"""A user's own model, with structured weights in its recurrent layers, and back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from kplib.nn.gru import GRU
+from kplib.nn.lstm import LSTM
+from kplib.nn.recurrent import Recurrent, one_of, parameter_count
+from kplib.nn.rnn import RNN
+from kplib.nn.structures import Structure
+
+Start = Literal["trained", "new"]
+
+_LAYERS: dict[type[nn.RNNBase], type[Recurrent]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
+
+
+@dataclass(frozen=True)
+class CompressedLayer:
+    """What became of one recurrent layer.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the model; empty if it is the model itself.
+    cell : str
+        ``"LSTM"``, ``"GRU"`` or ``"RNN"``.
+    before, after : int
+        Parameters, biases included.
+    relative_errors : dict of str to float
+        For each of its cells ||W - W'|| / ||W|| in the Frobenius norm, of all gates together; empty
+        where the weights start anew.
+    """
+
+    name: str
+    cell: str
+    before: int
+    after: int
+    relative_errors: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Compression:
+    """What `compress` did.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+        The model, changed in place; a new layer where the model was one itself.
+    layers : tuple of CompressedLayer
+    before, after : int
+        Parameters of the whole model.
+    """
+
+    model: nn.Module
+    layers: tuple[CompressedLayer, ...]
+    before: int
+    after: int
+
+    @property
+    def factor(self) -> float:
+        """How many times fewer parameters the whole model has."""
+        return self.before / self.after
+
+    def __str__(self) -> str:
+        rows = [
+            (each.name or "(the model)", each.cell, each.before, each.after, each.relative_errors)
+            for each in self.layers
+        ]
+        width = max([len("whole model"), *(len(row[0]) for row in rows)])
+        lines = [f"{'layer':{width}}  cell  {'before':>11}  {'after':>11}  factor  error"]
+        for name, cell, before, after, errors in rows:
+            error = f"{max(errors.values()):5.3f}" if errors else "  new"
+            counts = f"{before:11,}  {after:11,}  {before / after:6.1f}"
+            lines.append(f"{name:{width}}  {cell:4}  {counts}  {error}")
+        whole = f"{self.before:11,}  {self.after:11,}  {self.factor:6.1f}"
+        return "\n".join([*lines, f"{'whole model':{width}}        {whole}"])
+
+
+def compress(model: nn.Module, weight: Structure, *, start: Start = "trained") -> Compression:
+    """Swap every recurrent layer of a model for one whose gate matrices are structured.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any module with `torch.nn.LSTM`, `torch.nn.GRU` or `torch.nn.RNN` layers; changed in place.
+    weight : Structure
+        How the gate matrices are made from now on: ``Kronecker()``, ``Hybrid(2)``,
+        ``LowRank(4)``, ...
+    start : {"trained", "new"}, optional
+        ``"trained"``: as near to the trained matrices as the structure can come, in the Frobenius
+        norm: nearest Kronecker product, truncated singular value decomposition, largest entries.
+        ``"new"``: newly drawn. Biases are carried over with ``"trained"``.
+
+    Returns
+    -------
+    Compression
+        The model, and for each layer its parameters before and after and the relative error;
+        ``print`` shows it as a table.
+
+    Raises
+    ------
+    ValueError
+        If the model has no such layer, or one with a projection (``proj_size`` > 0).
+    ShapeError
+        If the structure is not defined for one of the layers; then nothing has been changed.
+
+    Notes
+    -----
+    A small relative error is rare: trained matrices are seldom near a Kronecker product, so a
+    model needs to be trained on, or anew (chapter 7 of the book). A layer that occurs twice in the
+    model is swapped once. Cost: one singular value decomposition for each gate matrix.
+
+    Papers: Van Loan and Pitsianis, "Approximation with Kronecker Products" (1993).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from kplib.nn import Kronecker, compress
+    >>> class Tagger(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.rnn = torch.nn.LSTM(10, 118, batch_first=True)
+    ...         self.out = torch.nn.Linear(118, 12)
+    ...     def forward(self, x):
+    ...         return self.out(self.rnn(x)[0])
+    >>> model = Tagger()
+    >>> result = compress(model, Kronecker())
+    >>> result.before, result.after
+    (62788, 4388)
+    >>> model(torch.randn(100, 25, 10)).shape
+    torch.Size([100, 25, 12])
+    """
+    one_of("start", start, get_args(Start))
+    if not isinstance(weight, Structure):
+        raise TypeError(f"weight must be a structure such as Kronecker(), found {weight!r}")
+    found = list(_recurrent_layers(model))
+    if not found:
+        raise ValueError("the model has no torch.nn.LSTM, torch.nn.GRU or torch.nn.RNN to compress")
+    before = parameter_count(model)
+    made = [_structured(name, layer, weight, start) for name, layer in found]
+    model = _swapped(model, {layer: new for (_, layer), (new, _) in zip(found, made, strict=True)})
+    return Compression(model, tuple(line for _, line in made), before, parameter_count(model))
+
+
+def to_dense(model: nn.Module) -> nn.Module:
+    """Swap every recurrent layer of kplib for the plain one of `torch.nn` with equal outputs.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Changed in place.
+
+    Returns
+    -------
+    torch.nn.Module
+        The model; a new layer where the model was one itself.
+
+    Raises
+    ------
+    ValueError
+        If a layer has no equal in `torch.nn` (FastRNN, a GRU with ``reset_after=False``); then
+        nothing has been changed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from kplib.nn import GRU, to_dense
+    >>> model = torch.nn.Sequential(GRU(6, 8))
+    >>> type(to_dense(model)[0]) is torch.nn.GRU
+    True
+    """
+    layers = {m: m.to_torch() for m in model.modules() if isinstance(m, Recurrent)}
+    return _swapped(model, layers)
+
+
+def _recurrent_layers(model: nn.Module) -> Iterator[tuple[str, nn.RNNBase]]:
+    for name, module in model.named_modules():
+        if type(module) in _LAYERS:
+            yield name, module
+
+
+def _structured(
+    name: str, layer: nn.RNNBase, weight: Structure, start: Start
+) -> tuple[Recurrent, CompressedLayer]:
+    """Return the new layer, and what is to be said of it."""
+    cls = _LAYERS[type(layer)]
+    dense = cls.from_torch(layer)
+    like = next(layer.parameters())
+    options: dict[str, Any] = cls._options(layer) | {"bias": layer.bias}
+    new = cls(**options, weight=weight, device=like.device, dtype=like.dtype).train(layer.training)
+    errors = {}
+    if start == "trained":
+        for key, cell in new.cells.items():
+            errors[key] = cell.weight.assign(dense.cells[key].weight.matrix().detach())
+            _copy_biases(dense.cells[key], cell)
+    counts = parameter_count(layer), parameter_count(new)
+    return new, CompressedLayer(name, cls.__name__, *counts, errors)
+
+
+@torch.no_grad()
+def _copy_biases(source: nn.Module, target: nn.Module) -> None:
+    for name in ("bias_ih", "bias_hh"):
+        vector: Tensor | None = getattr(source, name)
+        if vector is not None:
+            getattr(target, name).copy_(vector)
+
+
+def _swapped(model: nn.Module, new: dict[Any, nn.Module]) -> nn.Module:
+    """Put the new modules into the places of the old ones, everywhere; return the model."""
+    for parent in list(model.modules()):
+        # not named_children, which leaves out what stands there under a second name
+        for name, child in list(parent._modules.items()):
+            if child in new:
+                setattr(parent, name, new[child])
+    return new.get(model, model)
