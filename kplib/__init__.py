@@ -40,6 +40,7 @@ if typing.TYPE_CHECKING:
     from kplib import kernels as kernels
     from kplib import nn as nn
     from kplib.engine import compile as compile
+    from kplib.experiments.build import build as build
     from kplib.kernels import compile_dense as compile_dense
     from kplib.kernels import compile_hybrid as compile_hybrid
     from kplib.kernels import compile_kron as compile_kron
@@ -57,8 +58,9 @@ _LAZY = {
     "compile_dense": "kplib.kernels",
     "compile_lowrank": "kplib.kernels",
     "compile": "kplib.engine",
+    "build": "kplib.experiments.build",
 }
-_NEED_TORCH = {"nn", "engine", "compile"}
+_NEED_TORCH = {"nn", "engine", "compile", "build"}
 
 __all__ = [
     "FactorShape",

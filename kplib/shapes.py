@@ -16,6 +16,7 @@ __all__ = [
     "divisors",
     "factor_shapes",
     "full_rank_shapes",
+    "hybrid_shapes",
     "pareto_front",
     "prime_factors",
 ]
@@ -407,6 +408,53 @@ def algorithm4(m: int, n: int) -> FactorShape:
     small_m, large_m = _two_factors(m)
     small_n, large_n = _two_factors(n)
     return FactorShape(large_m, small_n, small_m, large_n)
+
+
+def hybrid_shapes(m: int, n: int) -> dict[int, FactorShape]:
+    """Return Algorithm 4's shape below each number of dense rows that a hybrid can have.
+
+    A hybrid [D; A (x) B] of m x n with r dense rows D leaves (m - r) x n to the product.
+
+    Parameters
+    ----------
+    m, n : int
+        Rows and columns of the whole matrix.
+
+    Returns
+    -------
+    dict of int to FactorShape
+        By r, ascending from 0 to m - 4 at most. An r that leaves a prime or 1 is not in it. It is
+        empty if n is a prime or 1, or m is below 4.
+
+    Raises
+    ------
+    ShapeError
+        If m or n is not a positive integer.
+
+    Notes
+    -----
+    With r dense rows the hybrid has r*n + ``params`` parameters, r*n + ``macs`` multiplications
+    and rank at most min(n, r + ``rank``). Parameters and multiplications are not monotone in r.
+
+    References
+    ----------
+    "Compressing RNNs for IoT devices by 15-38x using Kronecker Products" (arXiv:1906.02876),
+    algorithms 2 and 4.
+
+    Examples
+    --------
+    >>> shapes = hybrid_shapes(118, 128)
+    >>> [shapes[r].params + r * 128 for r in (0, 1, 2)]
+    [504, 376, 552]
+    >>> 5 in shapes  # 113 is a prime
+    False
+    >>> hybrid_shapes(118, 127) == {}
+    True
+    """
+    m, n = positive_integer("m", m), positive_integer("n", n)
+    if not _is_composite(n):
+        return {}
+    return {r: algorithm4(m - r, n) for r in range(m) if _is_composite(m - r)}
 
 
 def _cheapest_first(shape: FactorShape) -> tuple[int, ...]:

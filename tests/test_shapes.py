@@ -19,6 +19,7 @@ from kplib.shapes import (
     divisors,
     factor_shapes,
     full_rank_shapes,
+    hybrid_shapes,
     pareto_front,
     prime_factors,
 )
@@ -312,3 +313,17 @@ def test_shape_errors_are_value_errors_and_the_names_are_public():
     assert issubclass(ShapeError, ValueError)
     for name in ("FactorShape", "algorithm4", "factor_shapes", "full_rank_shapes", "pareto_front"):
         assert getattr(kplib, name) is globals()[name]
+
+
+@checked
+@given(m=st.integers(1, 90), n=st.integers(1, 90))
+def test_hybrid_shapes_are_algorithm_4s_wherever_it_is_defined(m, n):
+    shapes = hybrid_shapes(m, n)
+    assert list(shapes) == sorted(shapes)
+    for r in range(m):
+        if r in shapes:
+            assert shapes[r] == algorithm4(m - r, n)
+        else:
+            with pytest.raises(ShapeError):
+                algorithm4(m - r, n)
+    assert set(shapes) <= set(range(m))

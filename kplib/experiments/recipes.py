@@ -95,7 +95,7 @@ def recipe(
         return _only(network, technique, layers)
     if technique == "hkp" and compression is None:
         raise ValueError(
-            "hkp needs a compression: its dense rows are the dial; 10 and 20 in papers"
+            "hkp needs a compression, the papers have 10 and 20: its dense rows are the dial"
         )
     if compression is not None and not 1 < compression < 1000:
         raise ValueError(f"compression is {compression}, but must lie between 1 and 1000")

@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("torch", "nn") from error
 
 from kplib.nn.classifier import Classifier
+from kplib.nn.compression import Compression, compress, to_dense
 from kplib.nn.fastrnn import FastRNN
 from kplib.nn.gru import GRU
 from kplib.nn.lstm import LSTM
@@ -38,6 +39,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Classifier",
+    "Compression",
     "Dense",
     "FastRNN",
     "Hybrid",
@@ -46,9 +48,11 @@ __all__ = [
     "LowRank",
     "MagnitudeSchedule",
     "Sparse",
+    "compress",
     "csr_index_bytes",
     "modrelu",
     "parameter_count",
     "prune",
+    "to_dense",
     "unitary_penalty",
 ]

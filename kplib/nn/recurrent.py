@@ -20,7 +20,7 @@ from kplib.errors import DtypeError, ShapeError
 from kplib.nn.cell import NO_SCALARS, Bias, Cell
 from kplib.nn.products import MatrixProducts, Products, factor_products
 from kplib.nn.steps import Steps
-from kplib.nn.structures import Dense, Kronecker, Structure, Weight
+from kplib.nn.structures import Dense, Kronecker, SparseWeight, Structure, Weight
 
 Method = Literal["auto", "fused", "factors"]
 State = tuple[Tensor, ...]
@@ -36,7 +36,7 @@ AUTOCAST_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Count the parameters of a module, each shared one once.
+    """Count the parameters of a module, each shared one once, pruned ones not at all.
 
     Parameters
     ----------
@@ -55,7 +55,9 @@ def parameter_count(module: nn.Module) -> int:
     >>> parameter_count(torch.nn.Linear(40, 10)) == 40 * 10 + 10
     True
     """
-    return sum(p.numel() for p in module.parameters())
+    stored = sum(p.numel() for p in module.parameters())
+    sparse = (m for m in module.modules() if isinstance(m, SparseWeight))
+    return stored - sum(weight.W.numel() - weight.params for weight in sparse)
 
 
 class Recurrent(nn.Module, ABC):
@@ -536,7 +538,7 @@ def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["
     if torch.compiler.is_compiling():
         return "factors"
     dense = weight.gates * weight.rows * weight.columns * (4 if weight.is_complex else 1)
-    saved = batch * (dense - weight.macs)
+    saved = batch * (dense - weight.operator_macs)
     loops = device.type == "cpu" and not torch.is_autocast_enabled("cpu")
     pays = loops and saved > SAVING_PER_THREAD * torch.get_num_threads()
     return "factors" if pays else "fused"

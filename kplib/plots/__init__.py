@@ -16,7 +16,9 @@ except ImportError:
     raise MissingExtraError("matplotlib", "book") from None
 
 from kplib.plots.budget import memory_budget
+from kplib.plots.cells import cell_flow, gate_activations
 from kplib.plots.charts import comparison, training_curves
+from kplib.plots.hybrid import accuracy_against_rows, hybrid_blocks, hybrid_sizes
 from kplib.plots.matrices import kron_blocks, product_figure
 from kplib.plots.pattern import Pattern, kron_entry, patterns
 from kplib.plots.picture import Picture
@@ -42,12 +44,17 @@ __all__ = [
     "PALETTE",
     "Pattern",
     "Picture",
+    "accuracy_against_rows",
     "accuracy_against_size",
     "approximation_shares",
     "bottlenecks",
+    "cell_flow",
     "comparison",
     "condition_number_ranges",
+    "gate_activations",
     "hidden_size_costs",
+    "hybrid_blocks",
+    "hybrid_sizes",
     "image_transform",
     "kron_blocks",
     "kron_entry",

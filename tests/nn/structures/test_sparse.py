@@ -54,8 +54,11 @@ def test_equal_magnitudes_keep_the_exact_count():
     assert [int(part.sum()) for part in weight.mask.split((2, 1))] == [60, 30]
     with torch.no_grad():
         weight.W.zero_()
+        weight.mask.copy_(weight.mask.flip(2))  # what is left is not what comes first
+    before = weight.mask.clone()
     weight.prune_to(0.1)
     assert [int(part.sum()) for part in weight.mask.split((2, 1))] == [24, 12]
+    assert not (weight.mask & ~before).any()
 
 
 def test_what_is_pruned_stays_pruned():
