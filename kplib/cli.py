@@ -48,12 +48,13 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    bench = typer.Typer(help="Benchmarks, timed in turns in one thread.", no_args_is_help=True)
+    bench = typer.Typer(help="Benchmarks, timed in turns.", no_args_is_help=True)
     app.callback()(_root)
     app.command("shapes")(shapes)
     app.add_typer(bench, name="bench")
     bench.callback()(_group)  # so that one command below it is still called by its name
     bench.command("matvec")(matvec)
+    bench.command("train")(train)
     return app
 
 
@@ -157,3 +158,27 @@ def matvec(
         json_path=json,
         arguments=sys.argv[1:],
     )
+
+
+def train(
+    benchmarks: Annotated[
+        list[str] | None, typer.Argument(metavar="[BENCHMARK]...", help="All, unless given.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Timed samples of each peer.")] = 15,
+    threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 2,
+    device: Annotated[str, typer.Option(help="Where it is trained: cpu, cuda.")] = "cpu",
+    json: Annotated[Path | None, typer.Option(help="Write the record there.")] = None,
+) -> None:
+    """Time one training step of the papers' networks, Kronecker against dense.
+
+    Forward, backward and Adam, with the papers' batches; peers take turns, medians over the
+    rounds. Ratios above 1 are losses, and stay in the table.
+    """
+    from kplib.bench import training
+
+    try:
+        cases = training.chosen_cases(benchmarks)
+    except ValueError as error:
+        _print_error(error)
+        raise typer.Exit(2) from None
+    training.run(cases, rounds, threads, device, json, sys.argv[1:])
