@@ -14,6 +14,7 @@ from kplib.bench.timing import Timing, interleave, speedup, statement
 from kplib.experiments import BENCHMARKS
 from kplib.experiments.build import build
 from kplib.nn import Classifier
+from kplib.nn.recurrent import Recurrent
 
 __all__ = ["CASES", "TrainingCase", "TrainingTable", "chosen_cases", "run", "training_table"]
 
@@ -184,9 +185,9 @@ def training_table(case: TrainingCase, rounds: int, *, device: str = "cpu") -> T
 
 def _models(case: TrainingCase) -> dict[str, Classifier]:
     dense = build(case.benchmark, "baseline", layers=case.layers, seed=0)
-    if case.baseline == "torch.nn":
+    if case.baseline == "torch.nn" and isinstance(dense.rnn, Recurrent):
         dense = Classifier(dense.rnn.to_torch(), dense.head)
-    models = {case.baseline: dense}
+    models: dict[str, Classifier] = {case.baseline: dense}
     for method in ("auto", "fused", "factors"):
         models[f"kplib KP, {method}"] = build(case.benchmark, "kp", layers=case.layers, seed=0)
         models[f"kplib KP, {method}"].rnn.method = method

@@ -1,5 +1,7 @@
 """The networks of the papers' tables, as PyTorch modules."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -102,7 +104,7 @@ def _structure(chosen: Recipe) -> Structure:
 def _layer(network: Benchmark, chosen: Recipe, weight: Structure) -> Recurrent:
     """Return the recurrent layers of the papers' cell."""
     sizes = (network.input_size, chosen.hidden_size, chosen.layers)
-    options = {
+    options: dict[str, Any] = {
         "bias": "one",
         "batch_first": True,
         "bidirectional": network.directions == 2,

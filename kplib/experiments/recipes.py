@@ -89,7 +89,7 @@ def recipe(
     known = get_args(Technique)
     if technique not in known:
         raise ValueError(f"technique is {technique!r}, but must be one of {', '.join(known)}")
-    if technique in ("baseline", "kp"):
+    if technique == "baseline" or technique == "kp":
         if compression is not None:
             raise ValueError(f"compression is {compression}, but {technique} has one size only")
         return _only(network, technique, layers)
@@ -105,7 +105,7 @@ def recipe(
     return min(candidates, key=lambda each: abs(each.size.total - target))
 
 
-def _only(network: Benchmark, technique: str, layers: int | None) -> Recipe:
+def _only(network: Benchmark, technique: Literal["baseline", "kp"], layers: int | None) -> Recipe:
     """Return the baseline, or the Kronecker network with Algorithm 4's shapes."""
     if technique == "baseline":
         hidden, count, of = network.hidden_size, layers or network.layers, sizes.dense

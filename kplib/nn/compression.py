@@ -1,12 +1,13 @@
 """A user's own model, with structured weights in its recurrent layers, and back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from kplib.nn.cell import Cell
 from kplib.nn.gru import GRU
 from kplib.nn.lstm import LSTM
 from kplib.nn.recurrent import Recurrent, one_of, parameter_count
@@ -194,22 +195,24 @@ def _structured(
     new = cls(**options, weight=weight, device=like.device, dtype=like.dtype).train(layer.training)
     errors = {}
     if start == "trained":
-        for key, cell in new.cells.items():
-            errors[key] = cell.weight.assign(dense.cells[key].weight.matrix().detach())
-            _copy_biases(dense.cells[key], cell)
+        for key, source, target in zip(
+            new.cells, dense._cell_list(), new._cell_list(), strict=True
+        ):
+            errors[key] = target.weight.assign(source.weight.matrix().detach())
+            _copy_biases(source, target)
     counts = parameter_count(layer), parameter_count(new)
     return new, CompressedLayer(name, cls.__name__, *counts, errors)
 
 
 @torch.no_grad()
-def _copy_biases(source: nn.Module, target: nn.Module) -> None:
+def _copy_biases(source: Cell, target: Cell) -> None:
     for name in ("bias_ih", "bias_hh"):
         vector: Tensor | None = getattr(source, name)
         if vector is not None:
             getattr(target, name).copy_(vector)
 
 
-def _swapped(model: nn.Module, new: dict[Any, nn.Module]) -> nn.Module:
+def _swapped(model: nn.Module, new: Mapping[Any, nn.Module]) -> nn.Module:
     """Put the new modules into the places of the old ones, everywhere; return the model."""
     for parent in list(model.modules()):
         # not named_children, which leaves out what stands there under a second name

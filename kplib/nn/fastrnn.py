@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -69,7 +69,7 @@ class FastRNN(Recurrent):
 
     gates = 1
     initial_bias = (1.0,)
-    initial_scalars: Mapping[str, float] = MappingProxyType({"alpha": -3.0, "beta": 3.0})
+    initial_scalars: ClassVar[Mapping[str, float]] = MappingProxyType({"alpha": -3.0, "beta": 3.0})
 
     def __init__(
         self,

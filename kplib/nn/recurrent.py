@@ -185,8 +185,8 @@ class Recurrent(nn.Module, ABC):
                 data = _dropout(data, self.dropout, self.training)
             steps = steps.with_data(data)
         state = tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
-        output, state = self._as_given(steps.data, state, input)
-        return output, state if self.states > 1 else state[0]
+        result, state = self._as_given(steps.data, state, input)
+        return result, state if self.states > 1 else state[0]
 
     def extra_repr(self) -> str:
         """Describe the layer with the arguments that differ from the defaults, and its size."""
@@ -315,7 +315,7 @@ class Recurrent(nn.Module, ABC):
     def _steps(self, input: Tensor | PackedSequence) -> Steps:
         """Return the checked input, time first, with a batch."""
         packed = isinstance(input, PackedSequence)
-        data = input.data if packed else input
+        data = input.data if isinstance(input, PackedSequence) else input
         if not isinstance(data, Tensor):
             raise TypeError(
                 f"input must be a torch.Tensor or a PackedSequence, found {type(input).__name__}"
@@ -332,7 +332,7 @@ class Recurrent(nn.Module, ABC):
                 f"but input_size is {self.input_size}"
             )
         self._require_dtype("input", data, self._dtype())
-        if packed:
+        if isinstance(input, PackedSequence):
             return Steps(data, input.batch_sizes)
         if data.dim() == 2:
             data = data.unsqueeze(1)

@@ -17,6 +17,12 @@ except ImportError:
 
 from kplib.plots.budget import memory_budget
 from kplib.plots.cells import cell_flow, gate_activations
+from kplib.plots.chains import (
+    determinant_paths,
+    factor_movement,
+    loss_curves,
+    state_norms,
+)
 from kplib.plots.charts import comparison, training_curves
 from kplib.plots.hybrid import accuracy_against_rows, hybrid_blocks, hybrid_sizes
 from kplib.plots.matrices import kron_blocks, product_figure
@@ -51,6 +57,8 @@ __all__ = [
     "cell_flow",
     "comparison",
     "condition_number_ranges",
+    "determinant_paths",
+    "factor_movement",
     "gate_activations",
     "hidden_size_costs",
     "hybrid_blocks",
@@ -58,6 +66,7 @@ __all__ = [
     "image_transform",
     "kron_blocks",
     "kron_entry",
+    "loss_curves",
     "lstm_memory",
     "macs_and_times",
     "memory_budget",
@@ -70,6 +79,7 @@ __all__ = [
     "shape_outlines",
     "singular_value_spectra",
     "sparse_stages",
+    "state_norms",
     "storage_sizes",
     "technique",
     "training_curves",

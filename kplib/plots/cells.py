@@ -20,7 +20,7 @@ from kplib.plots.style import INK, PALETTE, WIDTH, use_style
 
 # Inches, upwards from the lower edge: the lines of x_t and h, and the gates that read both.
 _X_LINE, _H_LINE, _GATES = 0.2, 0.46, 1.0
-_LEFT, _RIGHT = 0.52, WIDTH - 0.42
+_LEFT, _RIGHT = 0.52, WIDTH - 0.38
 _BOX = (0.56, 0.34)
 _NODE = 0.11  # radius
 
@@ -146,7 +146,7 @@ def _rnn(flow: _Flow) -> None:
 
 
 def _lstm(flow: _Flow) -> None:
-    f, i, g, o, out = 0.92, 1.58, 2.24, 2.84, 3.2
+    f, i, g, o, out = 0.84, 1.47, 2.1, 2.73, 3.06
     top, middle = 1.98, 1.56
     flow.inputs()
     flow.text(0.24, top, "$c_{t-1}$")
@@ -172,13 +172,13 @@ def _lstm(flow: _Flow) -> None:
     flow.text(out - 0.05, top - 0.18, "tanh", 3, ha="right", fontsize=8)
     flow.wire((o, _GATES + 0.19), (o, node[1]), (out - _NODE, node[1]), since=3)
     flow.node(*node, "*", 3)
-    flow.wire((out + _NODE, node[1]), (_RIGHT + 0.04, node[1]), since=3)
+    flow.wire((out + _NODE, node[1]), (_RIGHT, node[1]), since=3)
     flow.text(WIDTH - 0.2, node[1], "$h_t$", 3)
 
 
 def _gru(flow: _Flow, *, reset_after: bool = False) -> None:
-    z, r, reset, n = 0.92, 1.56, 2.16, 2.84
-    top, mix, level = 2.1, 1.72, 1.38 if reset_after else _GATES
+    z, r, reset, n = 0.88, 1.52, 2.16, 2.86
+    top, mix, level = 2.2, 1.84, 1.38 if reset_after else _GATES
     flow.inputs()
     flow.text(WIDTH - 0.2, top, "$h_t$")
     # 1: the candidate alone, an RNN
@@ -269,7 +269,7 @@ _CELLS: Mapping[str, tuple[str, Callable[[_Flow], None], float, tuple[str, ...]]
     "gru": (
         "GRU",
         _gru,
-        2.32,
+        2.42,
         (
             *_GRU_STAGES,
             "the reset gate r = sigma(W_r [x_t; h]) acts before the product: "
@@ -279,7 +279,7 @@ _CELLS: Mapping[str, tuple[str, Callable[[_Flow], None], float, tuple[str, ...]]
     "gru_reset_after": (
         "GRU of PyTorch",
         _gru_reset_after,
-        2.32,
+        2.42,
         (
             *_GRU_STAGES,
             "the reset gate r = sigma(W_r [x_t; h]) acts after the product: "

@@ -14,7 +14,8 @@ except ImportError:
     raise MissingExtraError("anywidget", "book") from None
 
 from kplib.widgets.budget import MemoryBudget
+from kplib.widgets.dial import HybridDial
 from kplib.widgets.explorer import ShapeExplorer
 from kplib.widgets.product import ProductAnimator
 
-__all__ = ["MemoryBudget", "ProductAnimator", "ShapeExplorer"]
+__all__ = ["HybridDial", "MemoryBudget", "ProductAnimator", "ShapeExplorer"]

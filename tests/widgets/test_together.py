@@ -2,11 +2,16 @@
 
 import pytest
 
-from kplib.widgets import MemoryBudget, ProductAnimator, ShapeExplorer
+from kplib.widgets import HybridDial, MemoryBudget, ProductAnimator, ShapeExplorer
 
 pytestmark = pytest.mark.browser
 
-WIDGETS = {"product": ProductAnimator, "explorer": ShapeExplorer, "budget": MemoryBudget}
+WIDGETS = {
+    "product": ProductAnimator,
+    "explorer": ShapeExplorer,
+    "budget": MemoryBudget,
+    "dial": HybridDial,
+}
 
 # The style of one element of each kind, with a wrong entry in every number field.
 STYLES = """(name) => {
@@ -138,6 +143,7 @@ CHANGES = {
     "product": {"step": 4, "first": "A", "order": "column-major"},
     "explorer": {"choice": [7, 4, 11, 2, 3]},
     "budget": {"cell": "gru", "storage": "low_rank", "rank": 9, "hidden_size": 31, "bits": 8},
+    "dial": {"m": 90, "n": 100, "rows": 12},
 }
 
 
