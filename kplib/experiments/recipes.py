@@ -7,7 +7,7 @@ nothing is printed, closest to the size that was asked for.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from kplib.errors import ShapeError
 from kplib.experiments import papers, sizes
@@ -89,10 +89,10 @@ def recipe(
     known = get_args(Technique)
     if technique not in known:
         raise ValueError(f"technique is {technique!r}, but must be one of {', '.join(known)}")
-    if technique == "baseline" or technique == "kp":
+    if technique in ("baseline", "kp"):
         if compression is not None:
             raise ValueError(f"compression is {compression}, but {technique} has one size only")
-        return _only(network, technique, layers)
+        return _only(network, cast("Technique", technique), layers)
     if technique == "hkp" and compression is None:
         raise ValueError(
             "hkp needs a compression, the papers have 10 and 20: its dense rows are the dial"
@@ -105,7 +105,7 @@ def recipe(
     return min(candidates, key=lambda each: abs(each.size.total - target))
 
 
-def _only(network: Benchmark, technique: Literal["baseline", "kp"], layers: int | None) -> Recipe:
+def _only(network: Benchmark, technique: Technique, layers: int | None) -> Recipe:
     """Return the baseline, or the Kronecker network with Algorithm 4's shapes."""
     if technique == "baseline":
         hidden, count, of = network.hidden_size, layers or network.layers, sizes.dense
