@@ -16,7 +16,7 @@ except ImportError:
     raise MissingExtraError("matplotlib", "book") from None
 
 from kplib.plots.budget import memory_budget
-from kplib.plots.cells import cell_flow, gate_activations
+from kplib.plots.cells import accuracies_by_cell, cell_flow, gate_activations
 from kplib.plots.chains import (
     determinant_paths,
     factor_movement,
@@ -50,6 +50,7 @@ __all__ = [
     "PALETTE",
     "Pattern",
     "Picture",
+    "accuracies_by_cell",
     "accuracy_against_rows",
     "accuracy_against_size",
     "approximation_shares",

@@ -1,12 +1,13 @@
-"""The data flow of a recurrent cell, one gate at a time, and what its gates do on an image."""
+"""The data flow of a recurrent cell, what its gates do on an image, how well cells learn."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from kplib._checks import matrix, require_finite
@@ -14,7 +15,7 @@ from kplib.errors import ShapeError
 from kplib.plots.grid import MARGIN
 from kplib.plots.pattern import mark_negative
 from kplib.plots.picture import Picture
-from kplib.plots.style import INK, PALETTE, WIDTH, use_style
+from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
 
 # ---------------------------------------------------------------- data flow
 
@@ -355,6 +356,8 @@ _AXIS = 0.3  # of the steps' numbers, at the left
 _BETWEEN = 0.16
 _A_ROW = 3
 _LARGEST_CELL = 0.2
+_NUMBER = 0.125  # from one step's number to the next
+_NAME = 0.5  # room for a name over a narrow panel
 
 
 def gate_activations(image: ArrayLike, gates: Mapping[str, ArrayLike]) -> Picture:
@@ -402,17 +405,19 @@ def gate_activations(image: ArrayLike, gates: Mapping[str, ArrayLike]) -> Pictur
     cell = min(_LARGEST_CELL, (WIDTH - _AXIS - MARGIN - 2 * _BETWEEN) / (_A_ROW * widest))
     lines = -(-len(panels) // _A_ROW)
     line = _CAPTION + len(pixels) * cell + 0.1
+    every = int(-(-_NUMBER // cell))  # the steps that have room for their number
     with use_style():
         figure = Figure(figsize=(WIDTH, lines * line))
         figure.set_layout_engine("none")
         ax = figure.add_axes((0, 0, 1, 1))
         for place, (name, each) in enumerate(panels.items()):
             row, column = divmod(place, _A_ROW)
-            corner = (_AXIS + column * (widest * cell + _BETWEEN), row * line + _CAPTION)
+            across = max(widest * cell, _NAME) + _BETWEEN
+            corner = (_AXIS + column * across, row * line + _CAPTION)
             color = PALETTE["dense"] if place == 0 else PALETTE["kronecker"]
             _panel(ax, corner, cell, name, each, color)
             if column == 0:
-                for step in range(len(each)):
+                for step in range(0, len(each), every):
                     y = corner[1] + (step + 0.5) * cell
                     ax.text(_AXIS - 0.08, y, f"{step}", ha="right", va="center", fontsize=8)
         ax.set(xlim=(0, WIDTH), ylim=(lines * line, 0))
@@ -456,3 +461,69 @@ def _panel(
             corner, columns * cell, rows * cell, fill=False, edgecolor=INK, linewidth=0.6, alpha=0.5
         )
     )
+
+
+# ---------------------------------------------------------------- runs
+
+
+def accuracies_by_cell(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Picture:
+    """Draw the accuracy of every run, a row for each cell and structure, and their mean.
+
+    Parameters
+    ----------
+    runs : mapping of str to mapping of str to sequence of float
+        For each cell, by name, the accuracies, 0 to 1, by technique (see `technique`).
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw, an accuracy is outside 0 to 1, or a technique has no colour.
+
+    Examples
+    --------
+    >>> picture = accuracies_by_cell({"RNN": {"dense": [0.95, 0.97], "kp": [0.9]}})
+    >>> "RNN, dense: 95.0%, 97.0%; RNN, kp: 90.0%" in picture.description
+    True
+    """
+    rows = [
+        (cell, name, np.asarray(values, np.float64))
+        for cell, named in runs.items()
+        for name, values in named.items()
+    ]
+    if not rows:
+        raise ValueError("there are no runs to draw")
+    for cell, name, values in rows:
+        if values.ndim != 1 or not values.size or not ((values >= 0) & (values <= 1)).all():
+            raise ValueError(f"{cell}, {name}: accuracies are 0 to 1, found {values.tolist()}")
+    with use_style():
+        figure = Figure(figsize=(WIDTH, 0.55 + 0.24 * len(rows)))
+        ax = figure.subplots()
+        for place, (_, name, values) in enumerate(rows):
+            key = technique(name)
+            ax.plot([values.min(), values.max()], [place] * 2, color=PALETTE[key], marker="", lw=1)
+            ax.plot(values, [place] * len(values), MARKERS[key], color=PALETTE[key], clip_on=False)
+            ax.annotate(
+                f"{values.mean():.1%}",
+                (1, place),
+                (4, 0),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                va="center",
+                annotation_clip=False,
+            )
+        ax.set_yticks(range(len(rows)), [f"{cell}, {name}" for cell, name, _ in rows])
+        ax.set_ylim(len(rows) - 0.4, -0.6)
+        ax.tick_params(axis="y", length=0)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
+        ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        ax.set_title("Each run, and the mean")
+        ax.spines["left"].set_visible(False)
+    words = "; ".join(
+        f"{cell}, {name}: {', '.join(f'{value:.1%}' for value in values)}"
+        for cell, name, values in rows
+    )
+    return Picture(figure, "Accuracy of every run", f"{words}.")

@@ -106,7 +106,7 @@ def determinant_paths(paths: Mapping[str, ArrayLike]) -> Picture:
             points = np.asarray(values, np.complex128).reshape(-1)
             require_finite(f"paths[{name!r}]", points)
             color = _color(place + 1)
-            ax.plot(points.real, points.imag, ls=_LINES[place], color=color, label=name)
+            ax.plot(points.real, points.imag, ls=_LINES[place], color=color, marker="", label=name)
             ax.plot(points.real[[0, -1]], points.imag[[0, -1]], "o", color=color, ms=6)
             ends = " to ".join(_number(z) for z in points[[0, -1]])
             words.append(f"{name}: from {ends}, smallest magnitude {abs(points).min():.2g}")
@@ -132,7 +132,7 @@ def loss_curves(
         For each task, by the title of its panel, the losses of each network, by its name. The
         networks have the same colours in all panels.
     baselines : mapping of str to float, optional
-        For a task, the loss of knowing nothing: a dotted line.
+        For a task, the loss of knowing nothing: a dotted line. Losses far above it are cut off.
     window : int
         Each point is the mean of this many losses.
 
@@ -169,9 +169,16 @@ def loss_curves(
                 ends = " and ".join(f"{value:.2g}" for value in smooth[:, -1])
                 words.append(f"{task}, {name}: {ends} at the end")
             ax.set_title(task)
-            ax.set_ylim(bottom=0)
+            # the first losses may be many times those of knowing nothing
+            most = 1.7 * (baselines or {}).get(task, np.inf)
+            ax.set_ylim(0, min(ax.get_ylim()[1], most))
         panels[-1].set_xlabel("Updates")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=1)
+        handles = {
+            label: handle
+            for ax in panels
+            for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(handles.values(), handles, loc="outside lower left", ncols=1)
     return Picture(figure, "Losses in training", "; ".join(words) + ".")
 
 
@@ -222,10 +229,8 @@ def factor_movement(
             for count, table in zip(counts, tables, strict=True):
                 xs = np.full(table.size, count)
                 ax.plot(xs, table[0], MARKERS[key], color=PALETTE[key], alpha=0.7)
-            ax.plot(counts, means[name], color=PALETTE[key], ls="-")
-            ax.annotate(
-                name, (counts[-1], means[name][-1]), (0, 9), textcoords="offset points", ha="right"
-            )
+            ax.plot(counts, means[name], color=PALETTE[key], ls="-", marker="")
+            ax.annotate(name, (counts[0], means[name][0]), (6, 9), textcoords="offset points")
         ax.set_xscale("log", base=2)
         ax.set_xticks(counts, [str(count) for count in counts])
         ax.set_yscale("log")

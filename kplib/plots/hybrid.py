@@ -73,7 +73,7 @@ def hybrid_sizes(
     shapes = hybrid_shapes(m, n)
     if not shapes:
         raise ShapeError(
-            f"no number of dense rows leaves a {m} x {n} matrix factors by Algorithm 4"
+            f"Algorithm 4 has no factors for {m} x {n}, whatever the number of dense rows"
         )
     if any(not compression >= 1 for compression in compressions):
         raise ValueError(f"compressions must be numbers from 1 on, found {list(compressions)}")
