@@ -470,7 +470,9 @@ class Recurrent(nn.Module, ABC):
         True
         """
         if self.torch_class is None or self._kernel() is None:
-            raise ValueError(f"torch.nn has no layer that computes what {self} computes")
+            raise ValueError(
+                f"torch.nn has no layer that computes what this {type(self).__name__} computes"
+            )
         like = next(self.parameters())
         layer = self.torch_class(
             **self._options(self), bias=bool(self.bias), device="meta", dtype=like.dtype
