@@ -457,7 +457,7 @@ def _mode_products(factors: Sequence[Array], x: Array) -> Array:
     """Multiply axis i of x, as a tensor (..., n_1, ..., n_k), by F_i, in the cheapest order."""
     sizes = [F.shape[1] for F in factors]
     batch = x.shape[:-1]
-    for i in _cheapest_order([F.shape for F in factors]):
+    for i in cheapest_order([F.shape for F in factors]):
         F = factors[i]
         left = math.prod(batch) * math.prod(sizes[:i])
         right = math.prod(sizes[i + 1 :])
@@ -469,13 +469,30 @@ def _mode_products(factors: Sequence[Array], x: Array) -> Array:
     return x.reshape(*batch, math.prod(sizes))
 
 
-def _cheapest_order(shapes: Sequence[tuple[int, ...]]) -> list[int]:
-    """Order the factors for the fewest multiplications; where equal, the last one first.
+def cheapest_order(shapes: Sequence[tuple[int, ...]]) -> list[int]:
+    """Order the factors of a chain for the fewest multiplications; where equal, the last first.
 
+    Parameters
+    ----------
+    shapes : sequence of (int, int)
+        Rows and columns of each factor.
+
+    Returns
+    -------
+    list of int
+        The places of the factors, in the order in which to multiply by them.
+
+    Notes
+    -----
     Next to each other, with R entries in the other axes, i before j costs
     R n_i n_j m_i + R m_i n_j m_j, and j before i costs R n_i n_j m_j + R n_i m_i m_j. Divided by
     R n_i n_j m_i m_j these are 1/m_j + 1/n_i and 1/m_i + 1/n_j: sorting by 1/n - 1/m is best.
     A matrix without rows, the upper part of a hybrid with r = 0, is alone and costs nothing.
+
+    Examples
+    --------
+    >>> cheapest_order([(59, 8), (2, 16)])
+    [1, 0]
     """
     if len(shapes) == 1:
         return [0]

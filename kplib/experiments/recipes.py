@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from kplib.errors import ShapeError
 from kplib.experiments import papers, sizes
 from kplib.experiments.benchmarks import Benchmark, benchmark
+from kplib.shapes import hybrid_shapes
 
 __all__ = ["Recipe", "Technique", "recipe"]
 
@@ -150,11 +150,9 @@ def _low_rank(network: Benchmark, layers: int, target: float) -> Iterator[Recipe
 
 
 def _hybrid(network: Benchmark, layers: int, target: float) -> Iterator[Recipe]:
-    for rows in range(network.hidden_size):
-        try:
-            size = sizes.hybrid(network, rows, layers=layers)
-        except ShapeError:  # the rows that are left cannot be factored
-            continue
+    # every layer has the same rows and, in the papers, a factorable number of columns
+    for rows in hybrid_shapes(*network.gate_shape):
+        size = sizes.hybrid(network, rows, layers=layers)
         yield Recipe(
             network=network, technique="hkp", hidden_size=network.hidden_size, layers=layers,
             rows=rows, size=size,

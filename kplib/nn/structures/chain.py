@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kplib._checks import positive_integer
 from kplib.errors import DtypeError, ShapeError
-from kplib.kron import _cheapest_order
+from kplib.kron import cheapest_order
 from kplib.nn.structures.base import ALL, Structure, Weight, checked_stacks
 from kplib.nn.structures.dense import Dense
 from kplib.nn.structures.initial import Initializer, draw, initial_variances
@@ -321,7 +321,7 @@ class ChainWeight(Weight):
         """
         sizes = [Q for _, Q in self.shapes]
         total = 0
-        for f in _cheapest_order(self.shapes):
+        for f in cheapest_order(self.shapes):
             total += math.prod(sizes) * self.shapes[f][0]
             sizes[f] = self.shapes[f][0]
         return self.gates * total * (4 if self.complex else 1)
@@ -445,7 +445,7 @@ def _mode_products(shapes: Shapes, factors: list[Tensor]) -> Callable[[Tensor], 
     gates = len(factors[0])
     sizes = [Q for _, Q in shapes]
     plan: list[tuple[Tensor, int]] = []  # a factor, and the size of what is right of its axis
-    for f in _cheapest_order(shapes):
+    for f in cheapest_order(shapes):
         P, Q = shapes[f]
         left, right = math.prod(sizes[:f]), math.prod(sizes[f + 1 :])
         if plan:  # each gate has its own tensor: its factor, once for all left of the axis

@@ -24,7 +24,7 @@ from kplib.nn.structures.initial import (
     draw,
     initial_variances,
 )
-from kplib.shapes import FactorShape, algorithm4, as_factor_shape, prime_factors
+from kplib.shapes import FactorShape, algorithm4, as_factor_shape, hybrid_shapes, prime_factors
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,8 @@ class HybridForCompression(Structure):
         >>> Hybrid.for_compression(30).hybrid(118, 128).rows == 1
         True
         """
-        sizes = _gate_sizes(rows, columns)
+        shapes = hybrid_shapes(rows, columns)
+        sizes = {r: r * columns + shape.params for r, shape in shapes.items()}
         if not sizes:
             _shape_below(0, rows, columns)  # which says why there is none
         fitting = [r for r, size in sizes.items() if size * self.compression <= rows * columns]
@@ -320,32 +321,19 @@ def _dense_rows(rows: object) -> int:
         raise ShapeError(f"rows must be 0 or a positive integer, found {rows!r}") from None
 
 
-def _factors(size: int) -> bool:
-    """Whether Algorithm 4 can factor this many rows or columns: no one and no prime."""
-    return len(prime_factors(size)) > 1
-
-
 def _shape_below(dense_rows: int, rows: int, columns: int) -> FactorShape:
     """Return Algorithm 4's shape for the rows that are left, or say which numbers work."""
     left = rows - dense_rows
-    if _factors(left) or not _factors(columns):
-        return algorithm4(left, columns)  # or its error, which says what to do about the columns
-    below = next((r for r in range(dense_rows - 1, -1, -1) if _factors(rows - r)), None)
-    above = next((r for r in range(dense_rows + 1, rows) if _factors(rows - r)), None)
-    nearest = [f"rows = {r}" for r in (below, above) if r is not None]
-    advice = f"the nearest that work: {' and '.join(nearest)}" if nearest else "no number works"
+    shapes = hybrid_shapes(rows, columns)
+    if dense_rows in shapes:
+        return shapes[dense_rows]
+    if len(prime_factors(columns)) < 2:
+        return algorithm4(left, columns)  # its error says what to do about the columns
+    nearest = [max((r for r in shapes if r < dense_rows), default=None)]
+    nearest += [min((r for r in shapes if r > dense_rows), default=None)]
+    works = " and ".join(f"rows = {r}" for r in nearest if r is not None)
+    advice = f"the nearest that work: {works}" if works else "no number works"
     raise ShapeError(
         f"{dense_rows} dense rows of {rows} leave {left} for A (x) B, "
         f"{'a prime' if left > 1 else 'no product'}, which Algorithm 4 cannot factor; {advice}"
     )
-
-
-def _gate_sizes(rows: int, columns: int) -> dict[int, int]:
-    """Return the parameters of a gate for every number of dense rows that works."""
-    if not _factors(columns):
-        return {}
-    return {
-        r: r * columns + algorithm4(rows - r, columns).params
-        for r in range(rows)
-        if _factors(rows - r)
-    }
