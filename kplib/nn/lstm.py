@@ -6,8 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kplib.nn.products import Products
-from kplib.nn.recurrent import Recurrent, State
+from kplib.nn.cell import Cell
+from kplib.nn.lstm_loop import lstm_loop, lstm_step
+from kplib.nn.products import Products, factor_products
+from kplib.nn.recurrent import SAVING_IN_PLACE, ProductsType, Recurrent, State
+from kplib.nn.steps import Steps
+from kplib.nn.structures import KroneckerWeight
 
 
 class LSTM(Recurrent):
@@ -116,9 +120,37 @@ class LSTM(Recurrent):
 
     def _step(self, products: Products, bias: Tensor, step: int, state: State) -> State:
         h, c = state
-        i, f, g, o = (products.joint(step, h) + bias).unbind(0)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(c), c
+        return lstm_step(products.joint(step, h) + bias, c)
+
+    def _loops_in_place(self, cell: Cell, steps: Steps) -> bool:
+        """Whether `lstm_loop` can run these steps; else autograd records every product."""
+        return (
+            isinstance(cell.weight, KroneckerWeight)
+            and steps.sizes is None
+            and steps.batch > 0
+            and not torch.compiler.is_compiling()
+            and not self._autocasts(steps.data.device)
+        )
+
+    def _saving_that_pays(self, cell: Cell, steps: Steps) -> int:
+        if self._loops_in_place(cell, steps):
+            return SAVING_IN_PLACE
+        return super()._saving_that_pays(cell, steps)
+
+    def _loop(
+        self,
+        cell: Cell,
+        steps: Steps,
+        state: State,
+        products_type: ProductsType = factor_products,
+    ) -> tuple[Steps, State]:
+        """Loop over the steps in buffers, if the weight is one Kronecker product a gate."""
+        weight = cell.weight
+        if not (self._loops_in_place(cell, steps) and isinstance(weight, KroneckerWeight)):
+            return super()._loop(cell, steps, state, products_type)
+        bias = self._constants(cell)
+        output, h, c = lstm_loop(weight.shape, weight.A, weight.B, bias, steps.data, *state)
+        return steps.with_data(output), (h, c)
 
     def _kernel(self) -> Callable[..., Any]:
         return torch.lstm

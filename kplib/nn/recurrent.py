@@ -24,12 +24,19 @@ from kplib.nn.structures import Dense, Kronecker, SparseWeight, Structure, Weigh
 
 Method = Literal["auto", "fused", "factors"]
 State = tuple[Tensor, ...]
+ProductsType = Callable[[Weight, Steps], Products]
 
 DEFAULT_WEIGHT = Kronecker()
 
-# Multiplications a step must save, for each thread, before the loop on the factors overtakes the
-# fused kernel on the product. Measured: forward and backward, CPU, float32, 1 and 2 threads.
-SAVING_PER_THREAD = 10_000_000
+# Multiplications a step must save, for each thread, before the loop on the factors overtakes what
+# the product is for: torch's kernel; the same against a loop in buffers (`lstm_loop`); a loop, too.
+# Measured: forward and backward, CPU, float32, 1 and 2 threads.
+SAVING_AGAINST_KERNEL = 10_000_000
+SAVING_IN_PLACE = 2_500_000
+SAVING_AGAINST_LOOP = 1_000_000
+
+# What one entry of a product costs to form, gradient included, in multiplications of a step.
+FORMING_MACS = 30
 
 # What autocast converts by itself.
 AUTOCAST_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -224,6 +231,10 @@ class Recurrent(nn.Module, ABC):
         """Return torch's kernel for all steps of one layer and direction; None: there is none."""
         return None
 
+    def _saving_that_pays(self, cell: Cell, steps: Steps) -> int:
+        """Return the multiplications a step must save for the loop on the factors to pay."""
+        return SAVING_AGAINST_LOOP if self._kernel() is None else SAVING_AGAINST_KERNEL
+
     # the rest is shared
 
     def _run(self, cell: Cell, steps: Steps, state: State, *, reverse: bool) -> tuple[Steps, State]:
@@ -231,7 +242,10 @@ class Recurrent(nn.Module, ABC):
             steps = steps.reversed()
         method = self.method
         if method == "auto":
-            method = choose_method(cell.weight, steps.batch, steps.data.device)
+            saving = self._saving_that_pays(cell, steps)
+            method = choose_method(
+                cell.weight, steps.batch, len(steps), steps.data.device, saving=saving
+            )
         run = self._fused if method == "fused" else self._loop
         output, final = run(cell, steps, state)
         if self._autocasts(steps.data.device):  # to what torch's kernel returns
@@ -262,7 +276,7 @@ class Recurrent(nn.Module, ABC):
         cell: Cell,
         steps: Steps,
         state: State,
-        products_type: Callable[[Weight, Steps], Products] = factor_products,
+        products_type: ProductsType = factor_products,
     ) -> tuple[Steps, State]:
         """Take one step after the other; sequences that end leave the batch."""
         products = products_type(cell.weight, steps)
@@ -284,7 +298,9 @@ class Recurrent(nn.Module, ABC):
 
     def _state_dtype(self) -> torch.dtype:
         """Return the parameters' dtype, or the complex one made of two of them."""
-        return self._dtype().to_complex() if self.is_complex else self._dtype()
+        dtype = self._dtype()
+        # not dtype.to_complex(), which torch.compile cannot trace
+        return torch.promote_types(dtype, torch.complex32) if self.is_complex else dtype
 
     def _autocasts(self, device: torch.device) -> bool:
         """Whether autocast is on and applies: it leaves float64 alone."""
@@ -457,7 +473,8 @@ class Recurrent(nn.Module, ABC):
         Raises
         ------
         ValueError
-            If torch.nn has no such layer: a FastRNN, or a GRU with ``reset_after=False``.
+            If torch.nn has no such layer: a FastRNN, a GRU with ``reset_after=False``, or an RNN
+            with modrelu.
 
         Examples
         --------
@@ -471,7 +488,8 @@ class Recurrent(nn.Module, ABC):
         """
         if self.torch_class is None or self._kernel() is None:
             raise ValueError(
-                f"torch.nn has no layer that computes what this {type(self).__name__} computes"
+                f"torch.nn has no layer that computes what this {type(self).__name__} computes; "
+                "torch.export and torch.onnx take the layer itself"
             )
         like = next(self.parameters())
         layer = self.torch_class(
@@ -494,16 +512,24 @@ class Recurrent(nn.Module, ABC):
         return {name: getattr(layer, name) for name in (*names, "bidirectional")}
 
 
-def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["fused", "factors"]:
+def choose_method(
+    weight: Weight,
+    batch: int,
+    steps: int,
+    device: torch.device,
+    *,
+    saving: int = SAVING_AGAINST_KERNEL,
+) -> Literal["fused", "factors"]:
     """Choose between the fused kernel on the product and the loop on the factors.
 
     The loop saves multiplications, but pays for a dozen calls at every step. It is chosen where
-    one step of the whole batch saves more than `SAVING_PER_THREAD` multiplications for each of
-    torch's threads:
+    one step of the whole batch saves more than `saving` multiplications for each of torch's
+    threads. Forming the product counts as 30 multiplications an entry, once for all steps:
 
-        batch * (gates * rows * columns - macs) > 1e7 * torch.get_num_threads()
+        dense = gates * rows * columns
+        batch * (dense - macs) + 30 * dense / steps > saving * torch.get_num_threads()
 
-    where a complex multiplication counts as four.
+    where a complex multiplication counts as four. A weight that saves none is left alone.
 
     On anything but a CPU, where the calls cost more and the multiplications less, and under
     autocast, where the fused kernel multiplies in 16 bits, it is always the fused kernel. Under
@@ -514,10 +540,13 @@ def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["
     ----------
     weight : Weight
         The built weight of one cell.
-    batch : int
-        Sequences run side by side.
+    batch, steps : int
+        Sequences run side by side, and the steps of the longest.
     device : torch.device
         Where the input is.
+    saving : int, optional
+        1e7 against a kernel of torch's, which is the default; 2.5e6 if the loop is that of
+        `kplib.nn.lstm_loop`; 1e6 where torch has no kernel, so that both are loops.
 
     Returns
     -------
@@ -531,18 +560,20 @@ def choose_method(weight: Weight, batch: int, device: torch.device) -> Literal["
     >>> from kplib.nn.recurrent import choose_method
     >>> cpu = torch.device("cpu")
     >>> small = Kronecker().build(gates=4, rows=118, columns=128)
-    >>> choose_method(small, batch=100, device=cpu) == "fused"
+    >>> choose_method(small, batch=100, steps=25, device=cpu) == "fused"
     True
     >>> large = Kronecker().build(gates=4, rows=1024, columns=2048, device="meta")
-    >>> choose_method(large, batch=1024, device=cpu) == "factors"
+    >>> choose_method(large, batch=1024, steps=25, device=cpu) == "factors"
     True
     """
     if torch.compiler.is_compiling():
         return "factors"
     dense = weight.gates * weight.rows * weight.columns * (4 if weight.is_complex else 1)
     saved = batch * (dense - weight.operator_macs)
+    if saved > 0:
+        saved += FORMING_MACS * dense // steps
     loops = device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-    pays = loops and saved > SAVING_PER_THREAD * torch.get_num_threads()
+    pays = loops and saved > saving * torch.get_num_threads()
     return "factors" if pays else "fused"
 
 

@@ -16,9 +16,10 @@ from torch import nn
 from torch.func import functional_call
 
 from kplib.errors import DtypeError, ShapeError
-from kplib.nn import LSTM, Classifier, Dense, Kronecker
+from kplib.nn import GRU, LSTM, Classifier, Dense, Kronecker
+from kplib.nn import lstm as lstm_module
 from kplib.nn import recurrent as recurrent_module
-from kplib.nn.recurrent import choose_method
+from kplib.nn.recurrent import SAVING_AGAINST_LOOP, SAVING_IN_PLACE, choose_method
 
 STEPS, BATCH = 6, 3
 METHODS = ["fused", "factors"]
@@ -257,25 +258,36 @@ def test_auto_follows_the_documented_rule(monkeypatch):
             layer, name, lambda *a, f=original, name=name: (called.append(name), f(*a))[1]
         )
     x = torch.randn(4, 10, 9)
-    saved = 10 * (4 * 12 * 21 - layer.weight.macs)  # at each step, the batch of 10
+    dense = 4 * 12 * 21
+    # at each step, the batch of 10; and forming the product, once for 4 steps
+    saved = 10 * (dense - layer.weight.macs) + recurrent_module.FORMING_MACS * dense // 4
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     outputs = []
     for threshold in (saved, saved - 1):
-        monkeypatch.setattr(recurrent_module, "SAVING_PER_THREAD", threshold)
+        monkeypatch.setattr(lstm_module, "SAVING_IN_PLACE", threshold)
         outputs.append(layer(x)[0])
     assert called == ["_fused", "_loop"]
     torch.testing.assert_close(*outputs)
 
 
-def test_choice_of_method():
+def test_choice_of_method(monkeypatch):
     cpu = torch.device("cpu")
     har1 = LSTM(77, 178, device="meta").weight
     mnist = LSTM(28, 40, device="meta").weight
     dense = LSTM(512, 512, weight=Dense(), device="meta").weight
-    assert choose_method(har1, 64, cpu) == "factors"
-    assert choose_method(har1, 1, cpu) == "fused"
-    assert choose_method(har1, 64, torch.device("cuda")) == "fused"
-    assert choose_method(mnist, 128, cpu) == "fused"
-    assert choose_method(dense, 4096, cpu) == "fused"  # nothing to save
+    gru = GRU(10, 154, reset_after=False, device="meta").weight
+    large = LSTM(1024, 1024, device="meta").weight
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert choose_method(har1, 64, 81, cpu) == "factors"
+    assert choose_method(har1, 1, 81, cpu) == "fused"
+    assert choose_method(har1, 64, 81, torch.device("cuda")) == "fused"
+    assert choose_method(mnist, 128, 28, cpu) == "fused"
+    assert choose_method(mnist, 128, 28, cpu, saving=SAVING_IN_PLACE) == "fused"
+    assert choose_method(dense, 4096, 9, cpu) == "fused"  # nothing to save
+    assert choose_method(gru, 100, 25, cpu) == "fused"  # against torch's kernel
+    assert choose_method(gru, 100, 25, cpu, saving=SAVING_AGAINST_LOOP) == "factors"
+    assert choose_method(large, 1, 1000, cpu) == "fused"
+    assert choose_method(large, 1, 10, cpu) == "factors"  # the product would be formed for little
 
 
 # autocast
@@ -288,7 +300,7 @@ def test_autocast_gives_torchs_dtypes_whatever_the_method(monkeypatch, inputs):
     theirs = layers["auto"].to_torch()
     for layer in layers.values():
         layer.load_state_dict(layers["auto"].state_dict())
-    monkeypatch.setattr(recurrent_module, "SAVING_PER_THREAD", 0)  # else auto is fused anyway
+    monkeypatch.setattr(LSTM, "_saving_that_pays", lambda *_: 0)  # else auto is fused anyway
     x = torch.randn(5, 3, 9).to(inputs)
     with torch.autocast("cpu", dtype=dtype):
         expected = theirs(x)
@@ -303,12 +315,11 @@ def test_autocast_gives_torchs_dtypes_whatever_the_method(monkeypatch, inputs):
             assert all(p.grad.isfinite().all() for p in layer.parameters())
 
 
-def test_autocast_does_not_change_the_method_with_the_batch(monkeypatch):
-    monkeypatch.setattr(recurrent_module, "SAVING_PER_THREAD", 0)
+def test_autocast_does_not_change_the_method_with_the_batch():
     cpu, weight = torch.device("cpu"), LSTM(9, 12).weight
-    assert choose_method(weight, 64, cpu) == "factors"
+    assert choose_method(weight, 64, 3, cpu, saving=0) == "factors"
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert choose_method(weight, 64, cpu) == "fused"
+        assert choose_method(weight, 64, 3, cpu, saving=0) == "fused"
 
 
 @pytest.mark.parametrize("method", METHODS)
