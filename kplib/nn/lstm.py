@@ -1,15 +1,15 @@
 """The LSTM layer, a drop-in for `torch.nn.LSTM` whose gate matrices may be structured."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from kplib.nn.cell import Cell
 from kplib.nn.lstm_loop import lstm_loop, lstm_step
-from kplib.nn.products import Products, factor_products
-from kplib.nn.recurrent import SAVING_IN_PLACE, ProductsType, Recurrent, State
+from kplib.nn.products import Products
+from kplib.nn.recurrent import SAVING_IN_PLACE, Recurrent, State
 from kplib.nn.steps import Steps
 from kplib.nn.structures import KroneckerWeight
 
@@ -52,13 +52,14 @@ class LSTM(Recurrent):
     proj_size : int, optional
         Only 0 is accepted: there is no projection. It is here because `torch.nn.LSTM` has it.
     weight : Structure, optional
-        How the gate matrices are made: ``Kronecker()`` or ``Dense()``.
+        How the gate matrices are made: ``Kronecker()``, the default, ``Dense()``, ``Hybrid(rows)``,
+        ``LowRank(rank)``, ``Sparse(density)`` or ``KroneckerChain(factors)``.
     method : {"auto", "fused", "factors"}, optional
         How the layer is computed. ``"fused"`` forms the gate matrices once a call and runs torch's
         own kernel; ``"factors"`` loops over the steps and multiplies by the factors, without the
         matrix. They agree up to rounding, gradients too. ``"auto"`` takes the loop on a CPU where
-        one step of the batch saves over 1e7 multiplications for each thread: hidden sizes of some
-        hundreds with large batches (the rule: `kplib.nn.recurrent.choose_method`).
+        one step of the batch saves over 2.5e6 multiplications for each thread (1e7 for another
+        structure than `Kronecker`): the rule is that of `kplib.nn.recurrent.choose_method`.
     device, dtype : optional
         As in `torch.nn`.
 
@@ -85,9 +86,11 @@ class LSTM(Recurrent):
 
     Notes
     -----
-    One step of one sequence takes ``weight.macs`` multiplications for the gates. ``"factors"`` uses
-    ordinary autograd, so that it can be differentiated twice, and stores the activations of
-    every step: O(steps * batch * (gates * hidden + input)) numbers. Under `torch.autocast` output
+    One step of one sequence takes ``weight.macs`` multiplications for the gates. ``"factors"`` can
+    be differentiated twice, and stores the activations of every step:
+    O(steps * batch * (gates * hidden + input)) numbers. For `Kronecker` its gradient is worked out
+    by hand (`kplib.nn.lstm_loop`); for the other structures, for packed sequences, under autocast
+    and `torch.compile` it is autograd's. Under `torch.autocast` output
     and state are of autocast's dtype, as torch's are, whatever the method; the loop of
     ``"factors"`` multiplies in 16 bits and keeps the state in float32 between the steps.
 
@@ -137,20 +140,17 @@ class LSTM(Recurrent):
             return SAVING_IN_PLACE
         return super()._saving_that_pays(cell, steps)
 
-    def _loop(
-        self,
-        cell: Cell,
-        steps: Steps,
-        state: State,
-        products_type: ProductsType = factor_products,
-    ) -> tuple[Steps, State]:
+    def _run(self, cell: Cell, steps: Steps, state: State, *, reverse: bool) -> tuple[Steps, State]:
         """Loop over the steps in buffers, if the weight is one Kronecker product a gate."""
-        weight = cell.weight
-        if not (self._loops_in_place(cell, steps) and isinstance(weight, KroneckerWeight)):
-            return super()._loop(cell, steps, state, products_type)
-        bias = self._constants(cell)
-        output, h, c = lstm_loop(weight.shape, weight.A, weight.B, bias, steps.data, *state)
-        return steps.with_data(output), (h, c)
+        if not self._loops_in_place(cell, steps) or self._chosen_method(cell, steps) == "fused":
+            return super()._run(cell, steps, state, reverse=reverse)
+        weight = cast("KroneckerWeight", cell.weight)  # else it could not loop in place
+        output, h, c = lstm_loop(
+            weight.shape, weight.A, weight.B, self._constants(cell), steps.data, *state,
+            reverse=reverse,
+        )  # fmt: skip
+        # two directions are copied anyway, side by side
+        return steps.with_data(output if self.bidirectional else output.clone()), (h, c)
 
     def _kernel(self) -> Callable[..., Any]:
         return torch.lstm

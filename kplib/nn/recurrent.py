@@ -24,7 +24,6 @@ from kplib.nn.structures import Dense, Kronecker, SparseWeight, Structure, Weigh
 
 Method = Literal["auto", "fused", "factors"]
 State = tuple[Tensor, ...]
-ProductsType = Callable[[Weight, Steps], Products]
 
 DEFAULT_WEIGHT = Kronecker()
 
@@ -240,19 +239,20 @@ class Recurrent(nn.Module, ABC):
     def _run(self, cell: Cell, steps: Steps, state: State, *, reverse: bool) -> tuple[Steps, State]:
         if reverse:
             steps = steps.reversed()
-        method = self.method
-        if method == "auto":
-            saving = self._saving_that_pays(cell, steps)
-            method = choose_method(
-                cell.weight, steps.batch, len(steps), steps.data.device, saving=saving
-            )
-        run = self._fused if method == "fused" else self._loop
+        run = self._fused if self._chosen_method(cell, steps) == "fused" else self._loop
         output, final = run(cell, steps, state)
         if self._autocasts(steps.data.device):  # to what torch's kernel returns
             dtype = torch.get_autocast_dtype(steps.data.device.type)
             output = output.with_data(output.data.to(dtype))
             final = tuple(s.to(dtype) for s in final)
         return (output.reversed() if reverse else output), final
+
+    def _chosen_method(self, cell: Cell, steps: Steps) -> Literal["fused", "factors"]:
+        if self.method != "auto":
+            return self.method
+        saving = self._saving_that_pays(cell, steps)
+        device = steps.data.device
+        return choose_method(cell.weight, steps.batch, len(steps), device, saving=saving)
 
     def _fused(self, cell: Cell, steps: Steps, state: State) -> tuple[Steps, State]:
         """Form the gate matrices once, then take torch's kernel, or the loop if there is none."""
@@ -276,7 +276,7 @@ class Recurrent(nn.Module, ABC):
         cell: Cell,
         steps: Steps,
         state: State,
-        products_type: ProductsType = factor_products,
+        products_type: Callable[[Weight, Steps], Products] = factor_products,
     ) -> tuple[Steps, State]:
         """Take one step after the other; sequences that end leave the batch."""
         products = products_type(cell.weight, steps)

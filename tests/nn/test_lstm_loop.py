@@ -1,5 +1,7 @@
 """The LSTM's loop in buffers: the same numbers as autograd's, gradients of gradients included."""
 
+import functools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -25,8 +27,11 @@ def arguments(shape, steps, batch=3, dtype=torch.float64, seed=0):
     return [torch.randn(size, generator=generator, dtype=dtype).requires_grad_() for size in sizes]
 
 
-def dense_loop(shape, A, B, bias, x, h, c):
+def dense_loop(shape, A, B, bias, x, h, c, reverse=False):
     """The same by the definition: the gate matrices formed, one step after the other."""
+    if reverse:
+        output, h, c = dense_loop(shape, A, B, bias, x.flip(0), h, c)
+        return output.flip(0), h, c
     W = torch.stack([torch.kron(a, b) for a, b in zip(A, B, strict=True)])
     h, c, outputs = h.T, c.T, []
     for step in x.transpose(1, 2):
@@ -37,22 +42,24 @@ def dense_loop(shape, A, B, bias, x, h, c):
 
 @pytest.mark.parametrize("steps", [1, STEPS_AT_ONCE - 1, STEPS_AT_ONCE, 2 * STEPS_AT_ONCE + 1])
 @pytest.mark.parametrize("sizes", SHAPES)
-def test_gradients_and_their_gradients(sizes, steps):
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradients_and_their_gradients(sizes, steps, reverse):
     shape = FactorShape(*sizes)
     tensors = arguments(shape, steps)
-    assert torch.autograd.gradcheck(lambda *a: lstm_loop(shape, *a), tensors, fast_mode=True)
-    assert torch.autograd.gradgradcheck(lambda *a: lstm_loop(shape, *a), tensors, fast_mode=True)
+    loop = functools.partial(lstm_loop, shape, reverse=reverse)
+    assert torch.autograd.gradcheck(loop, tensors, fast_mode=True)
+    assert torch.autograd.gradgradcheck(loop, tensors, fast_mode=True)
 
 
 sizes = st.integers(1, 7)
 
 
 @settings(deadline=None, max_examples=40)
-@given(sizes, sizes, sizes, sizes, st.integers(1, 9), st.integers(1, 5))
-def test_equals_the_definition(m1, n1, m2, n2, steps, batch):
+@given(sizes, sizes, sizes, sizes, st.integers(1, 9), st.integers(1, 5), st.booleans())
+def test_equals_the_definition(m1, n1, m2, n2, steps, batch, reverse):
     shape = FactorShape(m1, n1 + m1, m2, n2 + m2)  # wider than high: something is left for x
     tensors = arguments(shape, steps, batch)
-    results, expected = lstm_loop(shape, *tensors), dense_loop(shape, *tensors)
+    results, expected = (loop(shape, *tensors, reverse=reverse) for loop in (lstm_loop, dense_loop))
     for ours, theirs in zip(results, expected, strict=True):
         torch.testing.assert_close(ours, theirs)
     weights = [torch.randn_like(r) for r in results]
@@ -106,15 +113,29 @@ def test_without_gradients_the_same_numbers_in_less_memory():
     assert not any(result.requires_grad for result in quiet)
 
 
-def test_results_may_be_changed_in_place():
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_the_layer_returns_may_be_changed_in_place(bidirectional, batch):
+    layer = LSTM(7, 8, method="factors", bidirectional=bidirectional)
+    x = torch.randn(5, batch, 7)
+    gradients = []
+    for change in (lambda t: t.mul_(2), lambda t: t * 2):
+        output, (h, c) = layer(x)
+        loss = sum(change(t).square().sum() for t in (output, h, c))
+        gradients.append(torch.autograd.grad(loss, list(layer.parameters())))
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_loop_whose_tensors_were_changed_gives_no_wrong_gradient():
     shape = FactorShape(4, 3, 2, 5)
     tensors = arguments(shape, 5)
-    plain, changed = lstm_loop(shape, *tensors), lstm_loop(shape, *tensors)
-    for result in changed:
-        result.mul_(2)
-    ours = torch.autograd.grad([r.sum() for r in changed], tensors)
-    theirs = torch.autograd.grad([2 * r.sum() for r in plain], tensors)
-    torch.testing.assert_close(ours, theirs)
+    output, h, _ = lstm_loop(shape, *tensors)
+    with pytest.raises(RuntimeError, match="view"):
+        output.mul_(2)
+    with torch.no_grad():
+        tensors[0].mul_(2)
+    with pytest.raises(RuntimeError, match="inplace"):
+        h.sum().backward()
 
 
 @pytest.mark.parametrize("magnitude", [0.0, 1e-6, 1.0, 30.0, 1e4])
@@ -130,7 +151,12 @@ def test_float32_against_float64(magnitude):
 
 def test_the_layer_takes_it_only_where_it_can(monkeypatch):
     calls = []
-    monkeypatch.setattr("kplib.nn.lstm.lstm_loop", lambda *a: calls.append(a[0]) or lstm_loop(*a))
+
+    def counted(*args, **options):
+        calls.append(args[0])
+        return lstm_loop(*args, **options)
+
+    monkeypatch.setattr("kplib.nn.lstm.lstm_loop", counted)
     x = torch.randn(4, 3, 9)
     layer = LSTM(9, 12, method="factors")
     assert len([layer(x)]) == len(calls)
