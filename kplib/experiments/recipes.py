@@ -162,8 +162,11 @@ def _hybrid(network: Benchmark, layers: int, target: float) -> Iterator[Recipe]:
 def _pruned(network: Benchmark, layers: int, target: float) -> Iterator[Recipe]:
     if layers != network.layers:
         raise ValueError(f"{network.name} is pruned with {network.layers} layers, not {layers}")
-    rest = network.size.total - network.size.weights
-    nonzeros = min(max(1, round(target) - rest), network.size.weights)
+    dense = network.size.weights
+    wanted = min(max(1, round(target) - (network.size.total - dense)), dense)
+    # every stack of gates, of each direction, is pruned by itself, to whole entries
+    stacks = [stack * m * n for m, n in network.gate_shapes() for stack in network.stacks]
+    nonzeros = network.directions * sum(max(1, round(wanted * k / dense)) for k in stacks)
     size = sizes.pruned(network, nonzeros=nonzeros)
     yield Recipe(
         network=network, technique="pruned", hidden_size=network.hidden_size, layers=layers,
