@@ -58,7 +58,7 @@ class LSTM(Recurrent):
         How the layer is computed. ``"fused"`` forms the gate matrices once a call and runs torch's
         own kernel; ``"factors"`` loops over the steps and multiplies by the factors, without the
         matrix. They agree up to rounding, gradients too. ``"auto"`` takes the loop on a CPU where
-        one step of the batch saves over 2.5e6 multiplications for each thread (1e7 for another
+        one step of the batch saves over 3e6 multiplications for each thread (1e7 for another
         structure than `Kronecker`): the rule is that of `kplib.nn.recurrent.choose_method`.
     device, dtype : optional
         As in `torch.nn`.

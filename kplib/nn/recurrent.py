@@ -31,7 +31,7 @@ DEFAULT_WEIGHT = Kronecker()
 # the product is for: torch's kernel; the same against a loop in buffers (`lstm_loop`); a loop, too.
 # Measured: forward and backward, CPU, float32, 1 and 2 threads.
 SAVING_AGAINST_KERNEL = 10_000_000
-SAVING_IN_PLACE = 2_500_000
+SAVING_IN_PLACE = 3_000_000
 SAVING_AGAINST_LOOP = 1_000_000
 
 # What one entry of a product costs to form, gradient included, in multiplications of a step.
@@ -545,7 +545,7 @@ def choose_method(
     device : torch.device
         Where the input is.
     saving : int, optional
-        1e7 against a kernel of torch's, which is the default; 2.5e6 if the loop is that of
+        1e7 against a kernel of torch's, which is the default; 3e6 if the loop is that of
         `kplib.nn.lstm_loop`; 1e6 where torch has no kernel, so that both are loops.
 
     Returns

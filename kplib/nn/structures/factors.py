@@ -37,17 +37,17 @@ def require_terms(shape: FactorShape, terms: int) -> None:
 
 
 def kron_matrix(A: Tensor, B: Tensor) -> Tensor:
-    """Return W, shape (gates, m1*m2, n1*n2), by broadcasting (the papers' Algorithm 3).
+    """Return W, shape (gates, m1*m2, n1*n2).
 
     W[g, i1*m2 + i2, j1*n2 + j2] = sum over t of A[g, t, i1, j1] * B[g, t, i2, j2]
+
+    A product of (m1*n1, terms) and (terms, m2*n2), rearranged: quicker than to broadcast (the
+    papers' Algorithm 3) for one term, too, since its gradient is two products and not two sums.
     """
-    gates, terms, m1, n1 = A.shape
+    gates, _, m1, n1 = A.shape
     m2, n2 = B.shape[2:]
-    if terms == 1:
-        blocks = A[:, 0, :, None, :, None] * B[:, 0, None, :, None, :]
-    else:  # sum over the terms: a product of (m1*n1, terms) and (terms, m2*n2)
-        products = A.flatten(2).transpose(1, 2) @ B.flatten(2)
-        blocks = products.view(gates, m1, n1, m2, n2).transpose(2, 3)
+    products = A.flatten(2).transpose(1, 2) @ B.flatten(2)
+    blocks = products.view(gates, m1, n1, m2, n2).transpose(2, 3)
     return blocks.reshape(gates, m1 * m2, n1 * n2)
 
 
