@@ -28,10 +28,10 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_examples_print_what_the_readme_says(readme, number):
     examples, outputs = blocks(readme, "python"), blocks(readme, "text")
-    assert len(examples) == len(outputs) == 2
+    assert len(examples) == len(outputs) == 3
     command = [sys.executable, "-W", "error", "-c", examples[number]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
