@@ -1,0 +1,5 @@
+"""`python -m kplib` is the command `kplib`."""
+
+from kplib.cli import main
+
+main()
