@@ -1,72 +1,243 @@
-"""The book's figures: colours by computation, text inside its figure, markup fit for a page."""
+"""What holds for every figure: ink and palette, text whole and legible, markup fit for a page."""
 
+import inspect
 import itertools
 import re
-import subprocess
-import sys
+from functools import partial
 from xml.etree import ElementTree
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from kplib import plots
-from kplib.errors import DtypeError, ShapeError
+from kplib import FactorShape, plots
+from kplib.experiments import papers
+from kplib.experiments.memory import DEVICES
+from kplib.plots import Pattern
 
+RNG = np.random.default_rng(0)
 A = [[1, 2], [3, 1], [0, 2]]
 B = [[1, 0, 2], [2, 1, 1]]
 X = [1, 2, 0, 3, 1, 2]
-INK = "#1b1f24"
-RNG = np.random.default_rng(0)
-
 RUNS = {"dense": [0.5, 0.8, 0.97], "kp": [0.3, 0.9, 0.95], "small": [0.2, 0.7, 0.93]}
+WORDS = {"title": "A title", "description": "A description of what the patterns show."}
+EQUATION = [Pattern(A, "A"), "⊗", Pattern(B, "B"), "=", Pattern(np.kron(A, B), "W", block=(2, 3))]
+WAYS = {"a": "dense", "b": "kp"}
+BENCHMARKS = [network.benchmark for network in papers.networks()]
+
+
+def integers(*shape, least=-9):
+    return RNG.integers(least, 10, shape)
+
+
+# Every figure, with usual data and with those at the edges: the key says of which function.
 PICTURES = {
-    "kron_blocks": lambda: plots.kron_blocks(A, B),
-    "kron_blocks, long numbers": lambda: plots.kron_blocks([[-1234.5, 3]], [[0.001234], [-77777]]),
-    "kron_blocks, stacked": lambda: plots.kron_blocks(np.ones((3, 4), int), np.ones((4, 3), int)),
-    "kron_blocks, shades": lambda: plots.kron_blocks(
-        RNG.normal(size=(14, 4)), RNG.normal(size=(11, 41))
+    "accuracies_by_cell": partial(
+        plots.accuracies_by_cell,
+        {cell: {"dense": [0.97, 0.98], "kp": [0.9, 0.7]} for cell in ("RNN", "FastRNN")},
     ),
-    "kron_blocks, zeros": lambda: plots.kron_blocks(np.zeros((13, 1)), [[0.0]]),
-    "kron_blocks, 1 x 1": lambda: plots.kron_blocks([[2]], [[3]]),
-    "product_figure": lambda: plots.product_figure(A, B, X),
-    "product_figure, A first": lambda: plots.product_figure(np.transpose(A), np.transpose(B), X),
-    "product_figure, large": lambda: plots.product_figure(
-        *(RNG.integers(-9, 10, shape) for shape in ((3, 4), (4, 3), 12))
+    "accuracies_by_cell, one run": partial(plots.accuracies_by_cell, {"RNN": {"kp": [1.0]}}),
+    "accuracy_against_rows": partial(
+        plots.accuracy_against_rows,
+        {0: [0.85, 0.86], 4: [0.9], 32: [0.95, 0.93, 0.94]},
+        {"dense": [0.97]},
     ),
-    "product_figure, 1 x 1": lambda: plots.product_figure([[2]], [[3]], [4]),
-    "training_curves": lambda: plots.training_curves(RUNS),
-    "training_curves, one epoch": lambda: plots.training_curves({"hkp": [0.0], "lmf": [1.0]}),
-    "comparison": lambda: plots.comparison(
+    "accuracy_against_rows, one": partial(plots.accuracy_against_rows, {3: [1.0]}),
+    "accuracy_against_size": partial(
+        plots.accuracy_against_size,
+        {"4 units": 1.0, "8 units": 2.5, "32 units": 21.8},
+        {"4 units": [0.78, 0.72, 0.81], "8 units": [0.9, 0.92], "32 units": [0.97]},
+    ),
+    "accuracy_against_size, perfect": partial(
+        plots.accuracy_against_size, {"1 unit": 1.0}, {"1 unit": [1.0, 1.0]}, name="kp"
+    ),
+    "approximation_shares": partial(
+        plots.approximation_shares,
+        {"one": {"kp": 1.0, "lmf": 0.2}, "a trained\ngate": {"kp": 0.07, "lmf": 0.0}},
+    ),
+    "bottlenecks": partial(plots.bottlenecks, [(59, 8, 2, 16), (2, 2, 59, 64)], low_rank=2),
+    "bottlenecks, 1 x 1": partial(plots.bottlenecks, [(1, 1, 1, 1)], low_rank=1),
+    "bottlenecks, wide": partial(plots.bottlenecks, [(1, 50, 60, 60), (12, 50, 5, 60)]),
+    **{
+        f"cell_flow, {cell}, stage {stage}": partial(plots.cell_flow, cell, stage)
+        for cell, stages in (
+            ("rnn", 1),
+            ("lstm", 3),
+            ("gru", 3),
+            ("gru_reset_after", 3),
+            ("fastrnn", 2),
+        )
+        for stage in range(1, stages + 1)
+    },
+    "comparison": partial(
+        plots.comparison,
         {"dense": 18_602, "kp": 1310, "small": 1322},
         RUNS,
         {"dense": 7e-6, "kp": 2e-6, "small": 1e-6},
     ),
-    "comparison, equal": lambda: plots.comparison({"hkp": 0}, {"hkp": [1.0, 1.0]}, {"hkp": 0.0}),
-    "bottlenecks": lambda: plots.bottlenecks([(59, 8, 2, 16), (2, 2, 59, 64)], low_rank=2),
-    "bottlenecks, 1 x 1": lambda: plots.bottlenecks([(1, 1, 1, 1)], low_rank=1),
-    "bottlenecks, wide": lambda: plots.bottlenecks([(1, 50, 60, 60), (12, 50, 5, 60)]),
-    "rank_against_parameters": lambda: plots.rank_against_parameters(118, 128, gates=4),
-    "rank_against_parameters, no other": lambda: plots.rank_against_parameters(178, 255, gates=4),
-    "rank_against_parameters, primes": lambda: plots.rank_against_parameters(7, 13),
-    "approximation_shares": lambda: plots.approximation_shares(
-        {"one": {"kp": 1.0, "lmf": 0.2}, "a trained\ngate": {"kp": 0.07, "lmf": 0.0}}
-    ),
-    "singular_value_spectra": lambda: plots.singular_value_spectra(
-        {"dense": range(118, 0, -1), "kp": [200.0] * 16 + [0.0] * 102}, labels={"kp": "ours"}
-    ),
-    "condition_number_ranges": lambda: plots.condition_number_ranges(
+    "comparison, equal": partial(plots.comparison, {"hkp": 0}, {"hkp": [1.0, 1.0]}, {"hkp": 0.0}),
+    "condition_number_ranges": partial(
+        plots.condition_number_ranges,
         {"KWS-LSTM": [1.5, 2.5, 4.0], "full rank,\n120 × 130": [100, 9000]},
         band=(1.2, 7.3),
         band_label="the papers' trained networks",
     ),
-    "condition_number_ranges, narrow": lambda: plots.condition_number_ranges(
-        {"orthogonal": [1, 1.0]}, band=(1.2, 7.3), band_label="printed"
+    "condition_number_ranges, narrow": partial(
+        plots.condition_number_ranges,
+        {"orthogonal": [1, 1.0]},
+        band=(1.2, 7.3),
+        band_label="printed",
     ),
+    "determinant_paths": partial(
+        plots.determinant_paths,
+        {"real": [1, 0.5, -1], "round": np.exp(1j * np.linspace(0, np.pi, 9))},
+    ),
+    "factor_movement": partial(
+        plots.factor_movement, {2: [0.1, 0.2], 8: [0.04]}, {2: [0.2, 0.4], 8: [0.3]}
+    ),
+    "gate_activations": partial(
+        plots.gate_activations,
+        RNG.integers(0, 17, (8, 8)),
+        {name: RNG.uniform(-1, 1, (8, 5)) for name in "figoh"},
+    ),
+    "gate_activations, 1 x 1": partial(plots.gate_activations, [[3]], {"f": [[1]]}),
+    "gate_activations, wide": partial(
+        plots.gate_activations, np.ones((3, 64)), {"f": np.zeros((3, 40))}
+    ),
+    "hidden_size_costs": partial(plots.hidden_size_costs, 10, range(100, 141)),
+    "hidden_size_costs, all primes": partial(plots.hidden_size_costs, 2, [3, 5]),
+    "hybrid_blocks": partial(plots.hybrid_blocks, 2, (3, 2, 2, 3)),
+    "hybrid_blocks, none dense": partial(plots.hybrid_blocks, 0, (3, 2, 2, 3)),
+    "hybrid_blocks, tall": partial(plots.hybrid_blocks, 4, (15, 1, 4, 2)),
+    "hybrid_blocks, large": partial(plots.hybrid_blocks, 4, (4, 4, 7, 8)),
+    "hybrid_sizes": partial(plots.hybrid_sizes, 118, 128),
+    "hybrid_sizes, chosen": partial(plots.hybrid_sizes, 118, 128, 1),
+    "hybrid_sizes, a gap": partial(plots.hybrid_sizes, 118, 128, 5),
+    "hybrid_sizes, all": partial(plots.hybrid_sizes, 179, 256, most=178),
+    "hybrid_sizes, small": partial(plots.hybrid_sizes, 4, 4),
+    "hybrid_sizes, other targets": partial(plots.hybrid_sizes, 64, 72, compressions=(2, 5.5, 900)),
+    "image_transform": partial(
+        plots.image_transform, {"image": integers(8, 6, least=1), "DCT": integers(8, 6)}
+    ),
+    "image_transform, large": partial(
+        plots.image_transform, dict.fromkeys("abcd", integers(30, 40))
+    ),
+    "kron_blocks": partial(plots.kron_blocks, A, B),
+    "kron_blocks, long numbers": partial(plots.kron_blocks, [[-1234.5, 3]], [[0.001234], [-77777]]),
+    "kron_blocks, stacked": partial(plots.kron_blocks, np.ones((3, 4), int), np.ones((4, 3), int)),
+    "kron_blocks, shades": partial(
+        plots.kron_blocks, RNG.normal(size=(14, 4)), RNG.normal(size=(11, 41))
+    ),
+    "kron_blocks, zeros": partial(plots.kron_blocks, np.zeros((13, 1)), [[0.0]]),
+    "kron_blocks, 1 x 1": partial(plots.kron_blocks, [[2]], [[3]]),
+    "kron_entry": partial(plots.kron_entry, [[1, 2], [3, 1]], [[1, 0, 2], [2, 1, 4]], 3, 2),
+    "kron_entry, 8 x 8": partial(plots.kron_entry, -np.ones((4, 2)), 8 * np.ones((2, 4)), 7, 0),
+    "kron_entry, 1 x 1": partial(plots.kron_entry, [[2]], [[3]], 0, 0),
+    "loss_curves": partial(
+        plots.loss_curves,
+        {
+            "one": {"a": [[4, 2, 2, 0], [8, 8, 8, 8]], "b": [[1, 1, 1, 1]]},
+            "two": {"b": [[3, 1]], "c": [[0, 2]]},
+        },
+        baselines={"two": 0.5},
+        window=2,
+    ),
+    "lstm_memory": partial(plots.lstm_memory, 3, 2, 2),
+    "lstm_memory, ones": partial(plots.lstm_memory, 1, 1, 1),
+    "lstm_memory, tall": partial(plots.lstm_memory, 2, 5, 4),
+    "macs_and_times": partial(
+        plots.macs_and_times, {FactorShape(59, 8, 2, 16): 3e-8, FactorShape(2, 2, 59, 64): 1.1e-7}
+    ),
+    **{
+        f"memory_budget, {name or 'all'} on {device}": partial(
+            plots.memory_budget, name, device=device
+        )
+        for name in (*BENCHMARKS, None)
+        for device in DEVICES
+    },
+    "parameter_shares": partial(
+        plots.parameter_shares,
+        {
+            "one": {"recurrent": 40, "input": 30, "biases": 10, "head": 20},
+            "another": {"recurrent": 900, "input": 0, "biases": 50, "head": 50},
+        },
+    ),
+    "parameter_shares, one part": partial(plots.parameter_shares, {"all": {"recurrent": 7}}),
+    "patterns, to scale": partial(plots.patterns, EQUATION, **WORDS),
+    "patterns, two lines": partial(
+        plots.patterns,
+        [Pattern(np.eye(64), "left", width=1), Pattern(-np.eye(64), "right", width=1)],
+        EQUATION,
+        **WORDS,
+    ),
+    "patterns, very tall": partial(
+        plots.patterns, [Pattern(np.ones((50, 1)), "a column")], **WORDS
+    ),
+    "patterns, transposes": partial(
+        plots.patterns, [Pattern(A, "A\u1d40"), Pattern(B, "B\u1d40")], **WORDS
+    ),
+    "product_figure": partial(plots.product_figure, A, B, X),
+    "product_figure, A first": partial(plots.product_figure, np.transpose(A), np.transpose(B), X),
+    "product_figure, large": partial(
+        plots.product_figure, integers(3, 4), integers(4, 3), integers(12)
+    ),
+    "product_figure, 1 x 1": partial(plots.product_figure, [[2]], [[3]], [4]),
+    "product_times": partial(
+        plots.product_times,
+        {"118 × 128": {"a": 2e-6, "b": 4e-8}, "32 × 48": {"a": 1e-6, "b": 3e-8}},
+        WAYS,
+    ),
+    "rank_against_parameters": partial(plots.rank_against_parameters, 118, 128, gates=4),
+    "rank_against_parameters, no other": partial(plots.rank_against_parameters, 178, 255, gates=4),
+    "rank_against_parameters, primes": partial(plots.rank_against_parameters, 7, 13),
+    "shape_map": partial(plots.shape_map, 118, 128, (59, 2, 2, 64)),
+    "shape_map, hybrid": partial(plots.shape_map, 118, 128, rows=1),
+    "shape_map, prime": partial(plots.shape_map, 179, 256),
+    "shape_map, tall": partial(plots.shape_map, 600, 24),
+    "shape_map, 1 x 1": partial(plots.shape_map, 1, 1),
+    "shape_outlines": partial(
+        plots.shape_outlines,
+        [(6, 1, 1, 4), (3, 2, 2, 2), (3, 1, 2, 4), (6, 2, 1, 2), (2, 1, 3, 4), (6, 4, 1, 1)],
+    ),
+    "shape_outlines, one, large": partial(plots.shape_outlines, [(12, 12, 12, 12)]),
+    "singular_value_spectra": partial(
+        plots.singular_value_spectra,
+        {"dense": range(118, 0, -1), "kp": [200.0] * 16 + [0.0] * 102},
+        labels={"kp": "ours"},
+    ),
+    "sparse_stages": partial(
+        plots.sparse_stages, integers(2, 3, least=1), -integers(4, 2, least=1)
+    ),
+    "sparse_stages, large": partial(
+        plots.sparse_stages, integers(7, 4, least=1), integers(3, 8, least=1)
+    ),
+    "sparse_stages, 1 x 1": partial(plots.sparse_stages, [[2]], [[3]]),
+    "state_norms": partial(
+        plots.state_norms,
+        {"some": np.outer(np.arange(1, 12), [1.0, 0.5, 0.25, 2.0]), "kept": np.ones((3, 4))},
+    ),
+    "storage_sizes": partial(
+        plots.storage_sizes,
+        {
+            "dense": ("baseline", 249_264, 62_316),
+            "pruned, stored": ("pruned", 18_000, 7_000),
+            "Kronecker": ("kp", 15_664, 3_916),
+        },
+        limit=32 * 1024,
+        limit_name="Flash of an Arduino Uno",
+    ),
+    "storage_sizes, one": partial(
+        plots.storage_sizes, {"it": ("small", 1, 1)}, limit=1, limit_name="One byte"
+    ),
+    "storage_sizes, close": partial(
+        plots.storage_sizes, {"it": ("pruned", 20_000, 13_000)}, limit=32_768, limit_name="A chip"
+    ),
+    "training_curves": partial(plots.training_curves, RUNS),
+    "training_curves, one epoch": partial(plots.training_curves, {"hkp": [0.0], "lmf": [1.0]}),
 }
+every_picture = pytest.mark.parametrize("name", PICTURES)
 
 
 @pytest.fixture(scope="module")
@@ -81,120 +252,16 @@ def picture():
     return make
 
 
-every_picture = pytest.mark.parametrize("name", PICTURES)
-
-# ---------------------------------------------------------------- colours
-
-
-def linear(color):
-    channels = np.array(to_rgb(color))
-    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-
-
-def contrast(one, other):
-    dark, light = sorted(linear(color) @ [0.2126, 0.7152, 0.0722] for color in (one, other))
-    return (light + 0.05) / (dark + 0.05)
-
-
-def test_contrast_is_computed_as_wcag_has_it():
-    assert contrast("#000", "#fff") == pytest.approx(21)
-    assert contrast("#767676", "#fff") == pytest.approx(4.54, abs=0.005)
-
-
-@pytest.mark.parametrize("background", ["#ffffff", "#121212", "#14181e", "#14151c"])
-@pytest.mark.parametrize("meaning", plots.PALETTE)
-def test_palette_stands_out_on_light_and_dark(meaning, background):
-    assert contrast(plots.PALETTE[meaning], background) >= 3
-
-
-# Machado, Oliveira, Fernandes 2009, full severity, in linear sRGB.
-VISION = {
-    "full": np.eye(3),
-    "protanopia": [
-        [0.152286, 1.052583, -0.204868],
-        [0.114503, 0.786281, 0.099216],
-        [-0.003882, -0.048116, 1.051998],
-    ],
-    "deuteranopia": [
-        [0.367322, 0.860646, -0.227968],
-        [0.280085, 0.672501, 0.047413],
-        [-0.011820, 0.042940, 0.968881],
-    ],
-    "tritanopia": [
-        [1.255528, -0.076749, -0.178779],
-        [-0.078411, 0.930809, 0.147602],
-        [0.004733, 0.691367, 0.303900],
-    ],
-}
-
-
-def lab(rgb):
-    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-    ratio = np.array(to_xyz) @ np.clip(rgb, 0, 1) / [0.9505, 1, 1.089]
-    x, y, z = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
-    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
-
-
-@pytest.mark.parametrize("vision", VISION)
-def test_palette_stays_apart_for_colour_blind_readers(vision):
-    seen = {name: lab(VISION[vision] @ linear(color)) for name, color in plots.PALETTE.items()}
-    for one, other in itertools.combinations(seen, 2):
-        assert np.linalg.norm(seen[one] - seen[other]) >= 15, (one, other)
-
-
-def test_markers_say_the_same_without_colour():
-    assert plots.MARKERS.keys() == plots.PALETTE.keys()
-    assert len(set(plots.MARKERS.values())) == len(plots.MARKERS)
-
-
-def test_palette_cannot_be_changed_by_accident():
-    with pytest.raises(TypeError):
-        plots.PALETTE["dense"] = "red"
-
-
-def test_techniques_have_colours():
-    names = ("baseline", "small", "pruned", "lmf", "kp", "hkp", *plots.PALETTE)
-    assert {plots.technique(name) for name in names} == set(plots.PALETTE) - {"accent"} | {"accent"}
-    with pytest.raises(ValueError, match="'dance' is none of dense, kronecker"):
-        plots.technique("dance")
-
-
-# ---------------------------------------------------------------- no side effects
-
-
-def test_import_changes_no_setting_and_loads_no_pyplot():
-    code = (
-        "import matplotlib, sys\n"
-        "before = matplotlib.rcParams.copy()\n"  # dict() would look for a backend
-        "from kplib import plots\n"
-        "plots.training_curves({'kp': [0.1, 0.2]})\n"
-        "print(matplotlib.rcParams.copy() == before, 'matplotlib.pyplot' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["True", "False"]
-
-
-def test_style_ends_with_its_block():
-    before = matplotlib.rcParams["text.color"]
-    with plots.use_style():
-        assert matplotlib.rcParams["text.color"] == INK
-    assert matplotlib.rcParams["text.color"] == before != INK
-
-
-def test_missing_matplotlib_names_the_extra():
-    code = (
-        "import sys; sys.modules['matplotlib'] = None\n"
-        "from kplib.errors import MissingExtraError\n"
-        "try:\n    import kplib.plots\n"
-        "except MissingExtraError as error:\n    print(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'kplib[book]'" in done.stdout
-
-
-# ---------------------------------------------------------------- every picture
+def test_every_figure_is_checked_here():
+    public = (getattr(plots, name) for name in plots.__all__)
+    figures = {
+        one.__name__
+        for one in public
+        if inspect.isfunction(one) and inspect.signature(one).return_annotation is plots.Picture
+    }
+    assert {make.func.__name__ for make in PICTURES.values()} == figures
+    for name, make in PICTURES.items():
+        assert name.partition(",")[0] == make.func.__name__
 
 
 @every_picture
@@ -204,7 +271,7 @@ def test_says_what_it_shows(picture, name):
     title, description = root[0], root[1]
     assert (title.tag, description.tag) == (f"{namespace}title", f"{namespace}desc")
     assert title.text == picture(name).title
-    assert len(description.text) > 25
+    assert len(description.text) > 15
     assert root.get("role") == "img"
     assert root.get("aria-labelledby").split() == [title.get("id"), description.get("id")]
 
@@ -225,7 +292,7 @@ def test_text_and_lines_take_the_colour_of_the_page(picture, name):
 def test_glyphs_are_filled_with_ink(picture, name):
     texts = [t for t in picture(name).figure.findobj(Text) if t.get_visible() and t.get_text()]
     assert texts
-    assert {to_hex(text.get_color()) for text in texts} == {INK}
+    assert {to_hex(text.get_color()) for text in texts} == {plots.style.INK}
 
 
 @every_picture
@@ -277,9 +344,22 @@ def test_no_text_is_clipped_or_laid_over_another(picture, name, monkeypatch):
 
 
 @every_picture
+def test_everything_drawn_lies_inside_the_figure(picture, name):
+    figure = picture(name).figure
+    FigureCanvasAgg(figure).draw()
+    box = figure.get_tightbbox()  # in inches; without the ticks that an axis does not show
+    assert min(box.x0, box.y0) >= -0.01
+    assert box.x1 <= figure.get_figwidth() + 0.01
+    assert box.y1 <= figure.get_figheight() + 0.01
+
+
+@every_picture
 def test_text_is_legible_on_a_phone(picture, name):
     figure = picture(name).figure
-    shrunk = min(1.0, 350 / (figure.get_figwidth() * 96))  # 390 pixels less the page's margins
+    width = figure.get_figwidth()
+    if name != "product_figure, large":  # as many numbers as it takes
+        assert width < 1.1 * plots.style.WIDTH
+    shrunk = min(1.0, 350 / (width * 96))  # 390 pixels less the page's margins
     sizes = [t.get_fontsize() for t in figure.findobj(Text) if t.get_text().strip()]
     assert min(sizes) * 96 / 72 * shrunk >= (9 if shrunk > 0.9 else 6)
 
@@ -291,114 +371,3 @@ def test_notebook_gets_page_print_and_text(picture, name):
     assert bundle["image/png"].startswith(b"\x89PNG")
     assert picture(name).svg in bundle["text/html"]
     assert picture(name).description in bundle["text/plain"]
-
-
-# ---------------------------------------------------------------- what they say
-
-
-def numbers(text):
-    return [float(n.replace("−", "-")) for n in re.findall(r"[−-]?\d+(?:\.\d+)?", text)]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_kron_blocks_shows_the_product(seed):
-    rng = np.random.default_rng(seed)
-    a = rng.integers(-9, 10, rng.integers(1, 4, 2))
-    b = rng.integers(-9, 10, rng.integers(1, 5, 2))
-    picture = plots.kron_blocks(a, b)
-    told = picture.description.rpartition(": ")[2]
-    assert numbers(told) == np.kron(a, b).ravel().tolist()
-    drawn = [
-        float(t.get_text().replace("−", "-"))
-        for t in picture.figure.axes[0].texts
-        if re.fullmatch(r"−?\d+", t.get_text())
-    ]
-    assert drawn == [*a.ravel(), *b.ravel(), *np.kron(a, b).ravel()]
-
-
-@pytest.mark.parametrize("shape", [(3, 2, 2, 3), (2, 3, 3, 2), (1, 5, 7, 2), (4, 3, 3, 4)])
-def test_product_figure_is_right(shape):
-    rng = np.random.default_rng(sum(shape))
-    m1, n1, m2, n2 = shape
-    a, b = rng.integers(-9, 10, (m1, n1)), rng.integers(-9, 10, (m2, n2))
-    x = rng.integers(-9, 10, n1 * n2)
-    told = plots.product_figure(a, b, x).description
-    y = re.search(r"y = (.+), the same", told)[1]
-    assert numbers(y) == (np.kron(a, b) @ x).tolist()
-    middle = numbers(re.search(r"is T = ([^;]+(?:; [−\d][^;]*)*);", told)[1])
-    first_b = n1 * m2 * (n2 + m1) <= m1 * n2 * (n1 + m2)
-    T = x.reshape(n1, n2) @ b.T if first_b else a @ x.reshape(n1, n2)
-    assert middle == T.ravel().tolist()
-    counts = [int(v) for v in re.search(r"takes (\d+) \+ (\d+) = (\d+)", told).groups()]
-    assert counts[0] + counts[1] == counts[2]
-    assert counts[2] == min(n1 * m2 * (n2 + m1), m1 * n2 * (n1 + m2))
-    assert f"takes {m1 * m2 * n1 * n2} multiplications" in told
-
-
-def test_curves_have_the_colour_and_marker_of_their_technique():
-    ax = plots.training_curves(RUNS, labels={"kp": "ours"}).figure.axes[0]
-    for line, key in zip(ax.lines, ("dense", "kronecker", "small"), strict=True):
-        assert (line.get_color(), line.get_marker()) == (plots.PALETTE[key], plots.MARKERS[key])
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["dense", "ours", "small"]
-    assert ax.lines[1].get_xydata().tolist() == [[1, 0.3], [2, 0.9], [3, 0.95]]
-
-
-def test_comparison_draws_each_number_at_its_place():
-    times = {"dense": 7e-6, "kp": 2e-6, "small": 1e-6}
-    picture = plots.comparison({"dense": 400, "kp": 20, "small": 30}, RUNS, times)
-    sizes, dots, bars = picture.figure.axes
-    assert [p.get_width() for p in sizes.patches] == [400, 20, 30]
-    assert {p.get_x() for p in (*sizes.patches, *bars.patches)} == {0}
-    np.testing.assert_allclose([p.get_width() for p in bars.patches], [7, 2, 1])
-    assert [p.get_facecolor() for p in bars.patches] == [
-        matplotlib.colors.to_rgba(plots.PALETTE[k]) for k in ("dense", "kronecker", "small")
-    ]
-    assert dots.lines[0].get_xdata().tolist() == RUNS["dense"]
-    assert bars.get_title(loc="left") == "Time of one inference (µs)"
-    assert "dense: 400 parameters, 75.7% on average of 3 runs, 7 µs" in picture.description
-
-
-@pytest.mark.parametrize(
-    ("runs", "title"),
-    [
-        ({"dense": [0.9], "kp": [0.8]}, "Accuracy"),
-        ({"dense": [0.9, 0.8], "kp": [0.8, 0.9]}, "Accuracy of 2 runs and their mean"),
-        ({"dense": [0.9] * 5, "kp": [0.8]}, "Accuracy of 1 to 5 runs and their mean"),
-    ],
-)
-def test_comparison_says_what_is_a_mean(runs, title):
-    picture = plots.comparison({"dense": 2, "kp": 1}, runs, {"dense": 2, "kp": 1})
-    assert picture.figure.axes[1].get_title(loc="left") == title
-
-
-def test_comparison_keeps_titles_off_the_axis_above():
-    figure = PICTURES["comparison"]().figure
-    FigureCanvasAgg(figure).draw()
-    _, dots, bars = figure.axes
-    lowest = min(label.get_window_extent().y0 for label in dots.get_xticklabels())
-    (title,) = (t for t in bars.findobj(Text) if t.get_text() == bars.get_title(loc="left"))
-    box = title.get_window_extent()
-    assert lowest - box.y1 > 0.8 * box.height
-
-
-@pytest.mark.parametrize(
-    ("draw", "error", "words"),
-    [
-        (lambda: plots.kron_blocks([1, 2], B), ShapeError, "A must have 2 axes, found 1"),
-        (lambda: plots.kron_blocks(np.ones((600, 1)), np.ones((2, 1))), ShapeError, "1024 at most"),
-        (lambda: plots.kron_blocks([[1j]], B), DtypeError, "A has dtype complex128"),
-        (lambda: plots.kron_blocks(A, [[np.inf]]), ValueError, "B has 1 NaN or infinite"),
-        (lambda: plots.product_figure(A, B, X[1:]), ShapeError, r"x has shape \(5,\).*= \(6,\)"),
-        (lambda: plots.product_figure(np.ones((13, 1)), [[1]], [1]), ShapeError, "13 x 1 matrix"),
-        (lambda: plots.training_curves({}), ValueError, "no runs"),
-        (lambda: plots.training_curves({"kp": []}), ValueError, r"records\['kp'\].*shape \(0,\)"),
-        (lambda: plots.training_curves({"kp": [97.0]}), ValueError, "97 to 97, outside 0 to 1"),
-        (lambda: plots.training_curves({"kq": [0.5]}), ValueError, "'kq' is none of"),
-        (lambda: plots.comparison({"kp": 1}, {"kp": [1]}, {}), ValueError, r"seconds \[\]"),
-        (lambda: plots.comparison({"kp": 1}, {"kp": [1]}, {"kp": -1}), ValueError, "-1 to -1"),
-        (lambda: plots.Picture(matplotlib.figure.Figure(), "T", " "), ValueError, "description"),
-    ],
-)
-def test_bad_input_is_refused_with_the_numbers(draw, error, words):
-    with pytest.raises(error, match=words):
-        draw()

@@ -1,75 +1,13 @@
-"""The figure of the memory budget: its bars and points are the footprints, its text is whole."""
-
-import itertools
-import re
-from xml.etree import ElementTree
+"""The figure of the memory budget: its bars and points are the footprints."""
 
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
-from matplotlib.text import Text
 
 from kplib import plots
 from kplib.experiments import BENCHMARKS, papers
 from kplib.experiments.memory import DEVICES, Footprint
 
-INK = "#1b1f24"
 FIVE = [network.benchmark for network in papers.networks()]
-PICTURES = {
-    **{f"{name} on {device}": (name, device) for name in FIVE for device in DEVICES},
-    **{f"all on {device}": (None, device) for device in DEVICES},
-}
-
-
-@pytest.fixture(scope="module")
-def picture():
-    made = {}
-
-    def make(name):
-        if name not in made:
-            benchmark, device = PICTURES[name]
-            made[name] = plots.memory_budget(benchmark, device=device)
-        return made[name]
-
-    return make
-
-
-every_picture = pytest.mark.parametrize("name", PICTURES)
-
-
-@every_picture
-def test_takes_the_colours_of_page_and_palette(picture, name):
-    svg = picture(name).svg
-    colors = set(re.findall(r"#[0-9a-f]{6}\b", re.sub(r'href="[^"]*"', "", svg)))
-    assert "currentColor" in svg
-    assert colors <= set(plots.PALETTE.values())
-    texts = [t for t in picture(name).figure.findobj(Text) if t.get_text() and t.get_visible()]
-    assert {to_hex(text.get_color()) for text in texts} == {INK}
-    assert len(ElementTree.fromstring(svg)[1].text) > 100
-
-
-@every_picture
-def test_text_is_whole_apart_and_legible_on_a_phone(picture, name, monkeypatch):
-    figure, drawn = picture(name).figure, []
-    draw = Text.draw
-
-    def draw_and_note(text, renderer):
-        if text.get_visible() and text.get_text().strip():
-            drawn.append((text.get_text(), text.get_window_extent(renderer)))
-            assert text.get_fontsize() * 96 / 72 >= 9
-        draw(text, renderer)
-
-    monkeypatch.setattr(Text, "draw", draw_and_note)
-    FigureCanvasAgg(figure).draw()
-    assert figure.get_figwidth() * 96 <= 360
-    boxes = list({(text, box.x0, box.y0): (text, box) for text, box in drawn}.values())
-    for text, box in boxes:
-        assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1, text
-        assert figure.bbox.y0 <= box.y0 <= box.y1 <= figure.bbox.y1, text
-    for (one, a), (other, b) in itertools.combinations(boxes, 2):
-        across = min(a.x1, b.x1) - max(a.x0, b.x0)
-        assert min(across, min(a.y1, b.y1) - max(a.y0, b.y0)) <= 1, (one, other)
 
 
 def versions(name):

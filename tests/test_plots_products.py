@@ -1,15 +1,12 @@
 """Figures of the product without the matrix: what they say is what NumPy computes."""
 
-import itertools
 import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
-from matplotlib.text import Text
 
 from kplib import FactorShape, plots
 from kplib.errors import DtypeError, ShapeError
@@ -21,48 +18,6 @@ SIZES = st.tuples(*[st.sampled_from([1, 2, 3, 5, 7])] * 4)
 
 def nonzero(*shape):
     return RNG.integers(1, 10, shape) * RNG.choice([-1, 1], shape)
-
-
-def pictures():
-    return {
-        "stages": plots.sparse_stages(nonzero(2, 3), nonzero(4, 2)),
-        "stages, large": plots.sparse_stages(nonzero(7, 4), nonzero(3, 8)),
-        "stages, 1 x 1": plots.sparse_stages([[2]], [[3]]),
-        "times": plots.product_times(
-            {"118 × 128": {"a": 2e-6, "b": 4e-8}, "32 × 48": {"a": 1e-6, "b": 3e-8}},
-            {"a": "dense", "b": "kp"},
-        ),
-        "image": plots.image_transform({"image": nonzero(8, 6), "DCT": nonzero(8, 6)}),
-        "image, large": plots.image_transform(dict.fromkeys("abcd", nonzero(30, 40))),
-    }
-
-
-PICTURES = pictures()
-
-
-@pytest.mark.parametrize("name", PICTURES)
-def test_figures_fit_a_phone_and_no_text_is_clipped_or_laid_over_another(name, monkeypatch):
-    figure, drawn = PICTURES[name].figure, {}
-    draw = Text.draw
-
-    def draw_and_note(text, renderer):
-        if text.get_visible() and text.get_text().strip():
-            box = text.get_window_extent(renderer)
-            drawn[text.get_text(), box.x0, box.y0] = box
-        draw(text, renderer)
-
-    monkeypatch.setattr(Text, "draw", draw_and_note)
-    FigureCanvasAgg(figure).draw()
-    assert drawn
-    assert figure.get_figwidth() <= plots.style.WIDTH + 1e-9
-    frame = figure.bbox
-    for (text, *_), box in drawn.items():
-        assert frame.x0 <= box.x0 <= box.x1 <= frame.x1, text
-        assert frame.y0 <= box.y0 <= box.y1 <= frame.y1, text
-    for (one, a), (other, b) in itertools.combinations(drawn.items(), 2):
-        across = min(a.x1, b.x1) - max(a.x0, b.x0)
-        down = min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert min(across, down) <= 1, (one, other)
 
 
 @settings(max_examples=25, deadline=None)

@@ -3,6 +3,22 @@
 A layer is a recurrent *cell* (`RNN`, `LSTM`, `GRU`, `FastRNN`) whose stack of gate matrices, of
 shape (gates, hidden, input + hidden), is made by a weight *structure*: `Dense`, `Kronecker`,
 `Hybrid`, `LowRank`, `Sparse` or `KroneckerChain`.
+
+Layers are saved as any module, without pickle too: all parameters are real, and the masks of
+`Sparse` are in the state.
+
+>>> import torch
+>>> from safetensors.torch import load, save
+>>> from kplib.nn import LSTM, Sparse, prune
+>>> trained, other = (LSTM(10, 118, weight=Sparse(0.1)) for _ in range(2))
+>>> left = prune(trained, 0.1)
+>>> other.load_state_dict(load(save(trained.state_dict())))
+<All keys matched successfully>
+>>> x = torch.randn(25, 1, 10)
+>>> torch.equal(other(x)[0], trained(x)[0]) and other.weight.params == left
+True
+
+How to export a model with `torch.export` or to ONNX: `to_dense`.
 """
 
 from kplib.errors import MissingExtraError

@@ -163,15 +163,27 @@ def to_dense(model: nn.Module) -> nn.Module:
     Raises
     ------
     ValueError
-        If a layer has no equal in `torch.nn` (FastRNN, a GRU with ``reset_after=False``); then
-        nothing has been changed.
+        If a layer has no equal in `torch.nn` (FastRNN, a GRU with ``reset_after=False``, an RNN
+        with modrelu); then nothing has been changed.
+
+    Notes
+    -----
+    For `torch.export` and `torch.onnx`, which know torch's layers: an LSTM or GRU becomes one ONNX
+    node a layer. The number of steps is that of the example, the batch may be dynamic. What is
+    exported are the dense matrices; convert ``copy.deepcopy(model)`` to keep the factors. A layer
+    that `torch.nn` has not is exported itself, its loop unrolled, with its factors.
 
     Examples
     --------
+    >>> import copy
     >>> import torch
     >>> from kplib.nn import GRU, to_dense
     >>> model = torch.nn.Sequential(GRU(6, 8))
-    >>> type(to_dense(model)[0]) is torch.nn.GRU
+    >>> dense = to_dense(copy.deepcopy(model))
+    >>> type(dense[0]) is torch.nn.GRU, type(model[0]) is GRU
+    (True, True)
+    >>> x = torch.randn(7, 2, 6)
+    >>> torch.allclose(dense(x)[0], model(x)[0], atol=1e-6)
     True
     """
     layers = {m: m.to_torch() for m in model.modules() if isinstance(m, Recurrent)}

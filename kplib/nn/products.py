@@ -7,7 +7,6 @@ hidden, batch).
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -72,6 +71,7 @@ class FactorProducts(Products):
         self.weight = weight
         self.inputs = steps.features_first()
         self._operators = _Operators(weight)
+        self._of_inputs: list[Tensor] | None = None
 
     def joint(self, step: int, h: Tensor, gates: slice = ALL) -> Tensor:
         """Return W [x_t; h] of these gates."""
@@ -80,14 +80,19 @@ class FactorProducts(Products):
     def apart(self, step: int, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return W [x_t; 0] and W [0; h] of all gates."""
         zeros = h.new_zeros(self.weight.columns - h.shape[0], h.shape[1])
-        return self._input_products[step], self._operators[ALL](torch.cat((zeros, h)))
+        return self._input_products()[step], self._operators[ALL](torch.cat((zeros, h)))
 
-    @cached_property
     def _input_products(self) -> list[Tensor]:
-        """W [x_t; 0] of every step, as one product."""
+        """Return W [x_t; 0] of every step, one product, made when first asked for.
+
+        No cached_property: before Python 3.12 it takes a lock, which torch.compile cannot trace.
+        """
+        if self._of_inputs is not None:
+            return self._of_inputs
         x = self.steps.data.flatten(0, -2).T
         zeros = x.new_zeros(self.weight.columns - x.shape[0], x.shape[1])
-        return self._split(self._operators[ALL](torch.cat((x, zeros))))
+        self._of_inputs = self._split(self._operators[ALL](torch.cat((x, zeros))))
+        return self._of_inputs
 
 
 class SplitProducts(Products):

@@ -88,7 +88,7 @@ class RNN(Recurrent):
     and final state are complex. The input is real, that of a second layer is the first one's
     complex output. A linear layer takes ``torch.view_as_real(output).flatten(-2)``, 2 * hidden
     features, real and imaginary part in turn; `Classifier` does so. Complex numbers have no
-    kernel of torch, and stay in 32 bits under autocast.
+    kernel of torch, and stay in 32 bits under autocast; torch.export takes them, ONNX does not.
 
     Examples
     --------

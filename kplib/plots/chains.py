@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from kplib._checks import require_finite
@@ -61,6 +62,8 @@ def state_norms(draws: Mapping[str, ArrayLike]) -> Picture:
                 f"eight of ten from {low[-1]:.2g} to {high[-1]:.2g}"
             )
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(numticks=7))
+        ax.yaxis.set_minor_locator(NullLocator())
         ax.set(xlabel="Step", title="Norm of the state")
         ax.set_xlim(left=0)
         figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=1)

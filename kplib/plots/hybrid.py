@@ -250,7 +250,7 @@ def hybrid_blocks(rows: int, shape: FactorShape | Sequence[int]) -> Picture:
     ------
     ShapeError
         If `rows` is negative or `shape` no factor shape, or the matrix has more than 64 rows or
-        columns.
+        columns, or more than 1,024 entries.
 
     Examples
     --------
@@ -261,8 +261,10 @@ def hybrid_blocks(rows: int, shape: FactorShape | Sequence[int]) -> Picture:
     s = as_factor_shape(shape)
     r = _row_count("rows", rows, 65)
     m = r + s.m
-    if max(m, s.n) > 64:
-        raise ShapeError(f"the matrix is {m} x {s.n}; 64 rows or columns can be drawn")
+    if max(m, s.n) > 64 or m * s.n > 1024:
+        raise ShapeError(
+            f"the matrix is {m} x {s.n}; 64 rows or columns and 1,024 entries can be drawn"
+        )
     cell = min(0.2, (WIDTH - 0.9) / (s.n + s.n1 + s.n2 + 1))
     top, height = 0.24, m * cell
     stored = s.n * cell + 0.42
@@ -273,7 +275,7 @@ def hybrid_blocks(rows: int, shape: FactorShape | Sequence[int]) -> Picture:
         ax.set(xlim=(0, WIDTH), ylim=(height + top + 0.08, 0))
         ax.axis("off")
         _cells(ax, "W", 0.05, top, r, s, cell)
-        ax.text(stored - 0.19, top + height / 2, "=", ha="center", va="center")
+        ax.text(stored - 0.19, top + height / 2, "=", size=12, ha="center", va="center")
         lower = top + r * cell
         if r:
             _fill(ax, stored, top, (r, s.n), cell, "hybrid")
@@ -286,7 +288,7 @@ def hybrid_blocks(rows: int, shape: FactorShape | Sequence[int]) -> Picture:
         _fill(ax, right, factors, s.b_shape, cell, "kronecker")
         ax.text(stored, names, "A", va="center", style="italic")
         ax.text(right, names, "B", va="center", style="italic")
-        ax.text(right - 0.13, factors + cell, "⊗", ha="center", va="center")
+        ax.text(right - 0.13, factors + cell, "⊗", size=12, ha="center", va="center")
         bottom = factors + max(s.m1, s.m2) * cell + 0.06
         figure.set_figheight(max(height + top + 0.08, bottom))
         ax.set_ylim(max(height + top + 0.08, bottom), 0)
@@ -370,7 +372,13 @@ def accuracy_against_rows(
         labels = [str(r) for r in accuracies] + list(references or {})
         ax.set_xticks(range(len(named)), labels)
         ax.set(title="Accuracy, each run, and the mean", xlabel="Dense rows r, of each gate")
-        ax.yaxis.set_major_locator(MaxNLocator(nbins=6))
+        # Whole per cents: no label is rounded.
+        every = [100 * value for _, _, runs in named for value in runs]
+        steps = [1, 2, 5, 10]
+        percents = MaxNLocator(nbins=6, steps=steps, integer=True, min_n_ticks=1)
+        low, high = min(every) - 1, max(every) + 1
+        ax.set_yticks([tick / 100 for tick in percents.tick_values(low, high)])
+        ax.set_ylim(low / 100, high / 100)
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         ax.grid(visible=False, axis="x")
     words = [

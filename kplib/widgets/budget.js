@@ -426,10 +426,10 @@ function suggestions(set) {
   const largest = button("largest", "the largest hidden size that fits");
   const below = button("below", "the next smaller hidden size with factors");
   const above = button("above", "the next larger hidden size with factors");
-  const neighbours = make("span", { class: "kpw-neighbours" }, "Factors at ", below.node, above.node);
+  const neighbours = make("span", { class: "kpw-neighbours" }, "Sizes with factors", below.node, above.node);
   const node = make(
-    "div", { class: "kpw-try kpw-controls", role: "group", "aria-label": "Hidden sizes to try" },
-    make("span", {}, "Largest that fits ", largest.node), neighbours,
+    "div", { class: "kpw-picks kpw-controls", role: "group", "aria-label": "Hidden sizes to try" },
+    make("span", {}, "Largest hidden size that fits", largest.node), neighbours,
   );
   const update = (net, hidden, most) => {
     const [lower, upper] = nearestHiddenSizes(net);

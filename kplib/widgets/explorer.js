@@ -224,7 +224,7 @@ function background({ m, n }, axis, { width, height, low, high, full, toX, toY }
     draw("path", { class: "kpw-reference", d: `M${MARGIN.left} ${yFull}H${width - MARGIN.right}M${xDense} ${MARGIN.top}V${base}` }),
     draw("text", { class: "kpw-axis-name", x: 2, y: 14 }, "Rank, at most"),
     draw("text", { class: "kpw-axis-name", x: width - MARGIN.right, y: height - 6, "text-anchor": "end" }, AXES[axis]),
-    draw("text", { class: "kpw-halo", x: MARGIN.left + 5, y: yFull - 5 }, `full rank ${grouped(full)}`),
+    draw("text", { class: "kpw-halo", x: MARGIN.left + 5, y: yFull - 14 }, `full rank ${grouped(full)}`),
     draw("text", { class: "kpw-halo", x: xDense - 5, y: full < 3 ? (MARGIN.top + base) / 2 : base - 6, "text-anchor": "end" }, `dense W ${grouped(m * n)}`),
   );
   return node;

@@ -163,6 +163,38 @@ def mount(visit: Callable[..., Visit]) -> Callable[..., Visit]:
 
 
 @pytest.fixture
+def import_module() -> Callable[[Any, Any], None]:
+    """Import a widget's module into a page, for what it exports: `window.exported`."""
+    script = """async (text) => {
+      const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+      window.exported = await import(url);
+    }"""
+    return lambda page, widget: page.evaluate(script, widget._esm)
+
+
+@pytest.fixture
+def layouts() -> Callable[[Any, list[dict[str, Any]], str], dict[str, Any]]:
+    """Set one state after the other in the text column of a chapter; returns states by layout.
+
+    A layout is where the boxes of `selector` begin, and how wide and high they are.
+    """
+    script = """async ([states, selector]) => {
+      document.querySelector("main").style.maxWidth = "688px"; // narrower than the window
+      const places = {};
+      for (const state of states) {
+        Object.entries(state).forEach(([key, value]) => model.set(key, value));
+        await new Promise((resolve) => setTimeout(resolve));
+        const boxes = [...document.querySelectorAll(selector)]
+          .map((node) => node.getBoundingClientRect());
+        const place = boxes.map((b) => [b.top, b.width, b.height].map(Math.round)).join("; ");
+        (places[place] ??= []).push(JSON.stringify(state));
+      }
+      return places;
+    }"""
+    return lambda page, states, selector: page.evaluate(script, [states, selector])
+
+
+@pytest.fixture
 def book_assets(site: tuple[Path, str]) -> Path:
     """Return the accessibility checker; the book's own assets lie below the served folder."""
     axe = ROOT / ".cache/test-assets/axe.min.js"

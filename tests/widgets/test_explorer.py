@@ -18,7 +18,6 @@ from kplib import (
 )
 from kplib.errors import ShapeError
 from kplib.experiments import BENCHMARKS
-from kplib.plots import PALETTE
 from kplib.shapes import divisors, prime_factors
 from kplib.widgets import ShapeExplorer
 
@@ -208,32 +207,20 @@ def test_repr_has_the_numbers_and_fits_a_text_output():
     assert len(repr(largest)) <= 110  # anywidget cuts longer ones off
 
 
-def test_style_has_only_the_palette_and_the_module_imports_nothing():
-    css, module = ShapeExplorer()._css, ShapeExplorer()._esm
-    assert set(re.findall(r"#[0-9a-f]{6}\b", css)) == set(PALETTE.values())
-    pattern = r"^\s*import\b|\bimport\(|https?://(?!www\.w3\.org/2000/svg)"
-    assert not re.search(pattern, module, re.MULTILINE)
-
-
 # ---------------------------------------------------------------- the page: arithmetic
-
-IMPORT = """async (text) => {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  window.explorer = await import(url);
-}"""
 
 
 @pytest.mark.browser
-def test_arithmetic_is_that_of_kplib(mount):
+def test_arithmetic_is_that_of_kplib(mount, import_module):
     explorer = ShapeExplorer()
     page = mount(explorer).page
-    page.evaluate(IMPORT, explorer._esm)
+    import_module(page, explorer)
     cases = draw_cases(150, seed=3)
     computed = page.evaluate(
         """(cases) => cases.map(([m, n, r]) => ({
-          shapes: explorer.factorShapes(m, n, r), rule: explorer.algorithm4(m - r, n),
-          first: explorer.defaultShape(m - r, n), factors: explorer.primeFactors(m),
-          divisors: explorer.divisors(n),
+          shapes: exported.factorShapes(m, n, r), rule: exported.algorithm4(m - r, n),
+          first: exported.defaultShape(m - r, n), factors: exported.primeFactors(m),
+          divisors: exported.divisors(n),
         }))""",
         cases,
     )
@@ -263,12 +250,12 @@ def test_arithmetic_is_that_of_kplib(mount):
 
 
 @pytest.mark.browser
-def test_savings_in_words(mount):
+def test_savings_in_words(mount, import_module):
     explorer = ShapeExplorer()
     page = mount(explorer).page
-    page.evaluate(IMPORT, explorer._esm)
+    import_module(page, explorer)
     pairs = [(504, 15104), (10, 10), (11, 10), (6, 10), (999, 1000), (7200, 12_960_000)]
-    words = page.evaluate("(pairs) => pairs.map((p) => explorer.saving(...p))", pairs)
+    words = page.evaluate("(pairs) => pairs.map((p) => exported.saving(...p))", pairs)
     assert words[:2] == ["30.0 times fewer", "no saving"]
     assert words[2:] == ["no saving", "1.67 times fewer", "hardly fewer", "1,800 times fewer"]
 
@@ -730,28 +717,13 @@ def test_text_has_contrast_in_both_themes(mount, assert_contrast, theme):
 @pytest.mark.parametrize(
     ("m", "n", "r"), [(118, 128, 0), (179, 256, 0), (4096, 4096, 1095), (720, 840, 3)]
 )
-def test_nothing_moves_while_the_choice_changes(mount, width, m, n, r):
+def test_nothing_moves_while_the_choice_changes(mount, layouts, width, m, n, r):
     page = mount(ShapeExplorer(m, n, rows=r), width=width).page
-    # The text column of a chapter is narrower than the window.
-    page.evaluate("document.querySelector('main').style.maxWidth = '688px'")
     shapes = factor_shapes(m - r, n)
     some = random.Random(1).sample(shapes, min(40, len(shapes)))
-    places = page.evaluate(
-        """(choices) => {
-          const places = {};
-          for (const choice of choices) {
-            model.set("choice", choice);
-            const boxes = [".kpw-explorer", ".kpw-plot", ".kpw-list", ".kpw-panel", ".kpw-keys",
-              ".kpw-readout dl > div", ".kpw-pattern-words", ".kpw-picks button"]
-              .flatMap((name) => [...document.querySelectorAll(name)])
-              .map((node) => node.getBoundingClientRect());
-            const place = boxes.map((b) => [b.top, b.width, b.height].map(Math.round)).join("; ");
-            (places[place] ??= []).push(choice);
-          }
-          return places;
-        }""",
-        [[*four(shape), r] for shape in some],
-    )
+    states = [{"choice": [*four(shape), r]} for shape in some]
+    boxes = ".kpw-explorer, .kpw-plot, .kpw-list, .kpw-panel, .kpw-keys, .kpw-readout dl > div, "
+    places = layouts(page, states, boxes + ".kpw-pattern-words, .kpw-picks button")
     assert len(places) == 1, places
 
 
@@ -786,68 +758,6 @@ def test_a_phone_needs_no_sideways_scrolling(mount, m, n, r):
         })"""
     )
     assert overlapping == []
-    touched = "button, input[type=number], input[type=range], select, .kpw-choices label"
-    heights = page.locator(f".kpw-explorer :is({touched}, [role=option])").evaluate_all(
-        "(nodes) => nodes.map((node) => node.getBoundingClientRect().height)"
-    )
-    assert len(heights) > 10
-    assert min(heights) >= 24
-
-
-@pytest.mark.browser
-def test_paper_gets_no_controls(mount):
-    page = mount(ShapeExplorer()).page
-    page.emulate_media(media="print")
-    assert page.locator(".kpw-plot svg").is_visible()
-    assert page.locator(".kpw-readout").is_visible()
-    assert page.locator(".kpw-explorer :is(button, input, select):visible").count() == 0
-
-
-@pytest.mark.browser
-def test_nothing_is_animated(mount):
-    page = mount(ShapeExplorer()).page
-    moving = """[...document.querySelectorAll(".kpw-explorer *")].filter((node) => {
-      const style = getComputedStyle(node);
-      return parseFloat(style.transitionDuration) > 0 || style.animationName !== "none";
-    }).length"""
-    assert page.evaluate(moving) == 0
-
-
-@pytest.mark.browser
-def test_focus_is_visible_and_every_control_is_reached(mount):
-    page = mount(ShapeExplorer()).page
-    seen = []
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        name, style, width = page.evaluate(
-            """() => {
-              const node = document.activeElement;
-              const shown = node.matches("[role=listbox]") ? node.closest(".kpw-list") : node;
-              const style = getComputedStyle(shown);
-              const name = node.getAttribute("role") ?? node.type ?? node.tagName;
-              return [name, style.outlineStyle, parseFloat(style.outlineWidth)];
-            }"""
-        )
-        if name == "BODY":
-            break
-        seen.append(name)
-        assert (style, width) == ("solid", 2.0), name
-    assert seen == [
-        *("select-one", "number", "number", "range", "number", "radio", "radio"),
-        *["button"] * 4, "listbox", *["button"] * 3,
-    ]  # fmt: skip
-
-
-@pytest.mark.browser
-def test_it_works_from_a_file(mount, site, browser):
-    name = mount(ShapeExplorer()).page.url.rpartition("/")[2]
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto((site[0] / name).as_uri())
-    page.wait_for_selector("body[data-ready=yes]")
-    page.get_by_role("button", name="full rank, fewest parameters").click()
-    assert_shown(page, full_rank_shapes(118, 128)[0], 0)
-    context.close()
 
 
 @pytest.mark.browser

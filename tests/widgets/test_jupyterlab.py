@@ -16,6 +16,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from kplib.shapes import algorithm4, hybrid_shapes
+
 pytestmark = pytest.mark.browser
 
 START_SECONDS = 60
@@ -269,12 +271,51 @@ def test_the_budget_and_the_kernel_share_the_network_and_the_chip(open_notebook)
     assert hidden.input_value() == "200"
 
 
+def test_the_dial_and_the_kernel_share_the_rows(open_notebook):
+    notebook = open_notebook(
+        "dial",
+        [
+            "from kplib.widgets import HybridDial\ndial, seen = HybridDial(), []\n"
+            "dial.observe(lambda change: seen.append(change.new), 'rows')\ndial",
+            "print(dial.rows, dial.shape, seen)",
+            "with dial.hold_trait_notifications():\n    dial.m, dial.n, dial.rows = 179, 256, 3\n"
+            "print(dial)",
+            "try:\n    dial.rows = 179\nexcept ValueError as error:\n    print(error)",
+            "print(dial.m, dial.n, dial.rows, dial.shape)",
+        ],
+    )
+    page = notebook.page
+    notebook.run(0)
+    view = page.locator(".kpw-dial")
+    rows = view.locator("[data-role=rows]")
+    view.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    press_shortcuts(notebook)
+    view.get_by_role("button", name="10× smaller: r = 8").click()
+    press_shortcuts(notebook)
+    assert notebook.run(1) == f"8 {algorithm4(110, 128)} [1, 8]"
+
+    assert notebook.run(2).startswith("HybridDial: 179×256, r = 3")
+    rows.get_by_text("3", exact=True).wait_for()
+    fields = view.locator("input[type=number]").all()
+    assert [field.input_value() for field in fields] == ["179", "256"]
+    params = hybrid_shapes(179, 256)[3].params + 3 * 256
+    assert view.locator("[data-role=params]").inner_text() == f"{params:,}"
+    assert "rows = 179 dense rows leave nothing of m = 179" in notebook.run(3)
+    assert rows.inner_text() == "3"
+
+    view.get_by_label("n", exact=True).fill("64")
+    page.keyboard.press("Enter")
+    assert notebook.run(4) == f"179 64 3 {algorithm4(176, 64)}"
+
+
 def test_texts_have_contrast_in_the_dark_theme(lab, open_notebook, assert_contrast):
     settings = lab.settings / "@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "themes.jupyterlab-settings").write_text('{"theme": "JupyterLab Dark"}')
     code = "from kplib.widgets import *\nfrom IPython.display import display\n"
-    code += "display(ShapeExplorer(rows=2), MemoryBudget(), ProductAnimator(step=6))"
+    code += "display(ShapeExplorer(rows=2), MemoryBudget(), HybridDial(rows=5))\n"
+    code += "display(ProductAnimator(step=6))"
     notebook = open_notebook("dark", [code])
     notebook.page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
     notebook.run(0)

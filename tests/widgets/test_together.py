@@ -1,7 +1,10 @@
 """Several widgets on one page, and readers with settings of their own."""
 
+import re
+
 import pytest
 
+from kplib.plots import PALETTE
 from kplib.widgets import HybridDial, MemoryBudget, ProductAnimator, ShapeExplorer
 
 pytestmark = pytest.mark.browser
@@ -12,6 +15,20 @@ WIDGETS = {
     "budget": MemoryBudget,
     "dial": HybridDial,
 }
+
+every_widget = pytest.mark.parametrize("name", WIDGETS)
+
+
+@every_widget
+def test_style_has_only_the_colours_of_the_palette(name):
+    assert set(re.findall(r"#[0-9a-f]{6}\b", WIDGETS[name]()._css)) == set(PALETTE.values())
+
+
+@every_widget
+def test_module_imports_nothing(name):
+    pattern = r"^\s*import\b|\bimport\(|https?://(?!www\.w3\.org/2000/svg)"
+    assert not re.search(pattern, WIDGETS[name]()._esm, re.MULTILINE)
+
 
 # The style of one element of each kind, with a wrong entry in every number field.
 STYLES = """(name) => {
@@ -49,9 +66,9 @@ def test_a_widget_looks_the_same_whatever_stands_before_and_after_it(embed):
 
 
 @pytest.mark.repository
-@pytest.mark.parametrize("widget", WIDGETS.values(), ids=WIDGETS)
-def test_two_of_a_kind_have_ids_and_radio_buttons_of_their_own(embed, widget):
-    page = embed(widget(), widget()).page
+@every_widget
+def test_two_of_a_kind_have_ids_and_radio_buttons_of_their_own(embed, name):
+    page = embed(WIDGETS[name](), WIDGETS[name]()).page
     ids = page.evaluate("[...document.querySelectorAll('.kpw, .kpw [id]')].map((e) => e.id)")
     ids = [each for each in ids if each]
     assert len(set(ids)) == len(ids) > 5
@@ -62,9 +79,9 @@ def test_two_of_a_kind_have_ids_and_radio_buttons_of_their_own(embed, widget):
     assert [v["id"] for v in page.evaluate("axe.run(document)")["violations"]] == []
 
 
-@pytest.mark.parametrize("widget", WIDGETS.values(), ids=WIDGETS)
-def test_text_of_twice_the_size_fits_a_phone(mount, widget):
-    page = mount(widget(), width=390).page
+@every_widget
+def test_text_of_twice_the_size_fits_a_phone(mount, name):
+    page = mount(WIDGETS[name](), width=390).page
     page.evaluate("document.documentElement.style.fontSize = '200%'")
     page.wait_for_timeout(100)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -147,7 +164,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("name", WIDGETS)
+@every_widget
 def test_what_python_sets_is_shown_in_any_order_and_not_sent_back(mount, name):
     changes = list(CHANGES[name].items())
     seen = set()
@@ -159,7 +176,7 @@ def test_what_python_sets_is_shown_in_any_order_and_not_sent_back(mount, name):
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("name", WIDGETS)
+@every_widget
 def test_whatever_can_have_the_focus_keeps_its_keys_from_jupyterlab(mount, name):
     page = mount(WIDGETS[name](), width=390).page
     for key, value in CHANGES[name].items():
@@ -171,10 +188,108 @@ def test_whatever_can_have_the_focus_keeps_its_keys_from_jupyterlab(mount, name)
     assert len(kept) > 8
 
 
-@pytest.mark.parametrize("name", WIDGETS)
+@every_widget
 def test_a_removed_view_leaves_nothing_behind(mount, name):
     page = mount(WIDGETS[name]()).page
     handlers = "Object.values(model.handlers).flat().length"
     assert page.evaluate(handlers) > 0
     page.evaluate("cleanup()")
     assert page.evaluate(handlers) == 0
+
+
+@every_widget
+def test_a_finger_finds_every_control_of_a_phone(mount, name):
+    page = mount(WIDGETS[name](), width=390).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    touched = "button, select, input:is([type=number], [type=range]), label:has([type=radio])"
+    heights = page.locator(f".kpw :is({touched}, [role=option])").evaluate_all(
+        "(nodes) => nodes.map((node) => node.getBoundingClientRect().height)"
+    )
+    assert len(heights) > 8
+    assert min(heights) >= 24
+
+
+# Where the tab key goes: a group of radio buttons is one stop, and what is off is none.
+STOPS = {
+    "product": [*["button"] * 4, "range", "select-one", "radio", "radio"],
+    "explorer": [
+        *("select-one", "number", "number", "range", "number", "radio", "radio"),
+        *["button"] * 4, "listbox", *["button"] * 3,
+    ],
+    "budget": [
+        *["select-one"] * 3, *["number"] * 3, "select-one", *["number"] * 3,
+        *("range", "radio", "radio", "button"),
+    ],
+    "dial": [*("select-one", "number", "number", "range"), *["button"] * 4, "radio"],
+}  # fmt: skip
+
+
+@every_widget
+def test_focus_is_visible_and_every_control_is_reached(mount, name):
+    page = mount(WIDGETS[name]()).page
+    seen = []
+    for _ in range(len(STOPS[name]) + 20):
+        page.keyboard.press("Tab")
+        stop, style, width = page.evaluate(
+            """() => {
+              const node = document.activeElement;
+              const shown = node.matches("[role=listbox]") ? node.closest(".kpw-list") : node;
+              const style = getComputedStyle(shown);
+              const name = node.getAttribute("role") ?? node.type ?? node.tagName;
+              return [name, style.outlineStyle, parseFloat(style.outlineWidth)];
+            }"""
+        )
+        if stop == "BODY":
+            break
+        seen.append(stop)
+        assert (style, width) == ("solid", 2.0), stop
+    assert seen == STOPS[name]
+
+
+@every_widget
+def test_it_works_from_a_file(mount, site, browser, name):
+    served = mount(WIDGETS[name]()).page
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto((site[0] / served.url.rpartition("/")[2]).as_uri())
+    page.wait_for_selector("body[data-ready=yes]")
+    words = [each.locator(".kpw").inner_text() for each in (page, served)]
+    assert words[0] == words[1]
+    page.locator("input[type=range]").first.press("ArrowRight")
+    assert page.evaluate("model.saved.length") == 1
+    assert page.locator(".kpw").inner_text() != words[0]
+    context.close()
+
+
+# What is left to be read where nothing can be pressed.
+ON_PAPER = {
+    "product": [".kpw-panels"],
+    "explorer": [".kpw-plot svg", ".kpw-readout"],
+    "budget": [".kpw-flash", ".kpw-RAM"],
+    "dial": [".kpw-plot svg", ".kpw-readout"],
+}
+
+
+@every_widget
+def test_paper_gets_no_controls(mount, name):
+    page = mount(WIDGETS[name]()).page
+    controls = page.locator(".kpw :is(button, input, select)")
+    assert controls.count() > 8
+    page.emulate_media(media="print")
+    assert controls.locator("visible=true").count() == 0
+    assert all(page.locator(part).is_visible() for part in ON_PAPER[name])
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+@every_widget
+def test_nothing_is_animated_for_who_wants_no_motion(mount, name, motion):
+    page = mount(WIDGETS[name](), reduced_motion=motion).page
+    moving = page.evaluate(
+        """[...document.querySelectorAll(".kpw *")].filter((node) => {
+          const style = getComputedStyle(node);
+          const durations = style.transitionDuration.split(",").map(parseFloat);
+          return Math.max(...durations) > 0 || style.animationName !== "none";
+        }).length"""
+    )
+    animated = name in ("product", "budget") and motion == "no-preference"
+    assert (moving > 0) == animated
