@@ -289,7 +289,7 @@ function dialControls(id, set, onRange) {
     const shownCosts = withFactors(costs.slice(0, state.few + 1));
     const highest = shownCosts.reduce((best, one) => (best === null || one.rank > best.rank ? one : best), null);
     const goals = { smallest: smallestOf(costs), highest };
-    const words = { smallest: "fewest parameters", highest: `highest rank to ${state.few}` };
+    const words = { smallest: "fewest parameters", highest: `highest rank, r ≤ ${state.few}` };
     for (const target of TARGETS) {
       goals[target] = forCompression(costs, m * n, target);
       words[target] = `${target}${TIMES} smaller`;
