@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import kplib
 from kplib.errors import (
     BufferLayoutError,
+    DataError,
     DtypeError,
     MissingExtraError,
     ShapeError,
@@ -21,7 +22,7 @@ except ImportError:
         raise
     typer = None
 
-_USER_ERRORS = (ShapeError, DtypeError, BufferLayoutError, MissingExtraError)
+_USER_ERRORS = (ShapeError, DtypeError, BufferLayoutError, DataError, MissingExtraError)
 
 
 def main() -> None:
@@ -41,6 +42,8 @@ def _print_error(error: Exception) -> None:
 
 def build_app() -> typer.Typer:
     """Return the command with its subcommands."""
+    from kplib.experiments.command import train as train_network
+
     app = typer.Typer(
         name="kplib",
         help="Kronecker products for recurrent networks.",
@@ -52,9 +55,15 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     app.command("shapes")(shapes)
     app.add_typer(bench, name="bench")
+    data = typer.Typer(help="The data sets.", no_args_is_help=True)
+    app.add_typer(data, name="data")
+    data.command("list")(list_data)
+    data.command("fetch")(fetch_data)
+    data.command("verify")(verify_data)
     bench.callback()(_group)  # so that one command below it is still called by its name
     bench.command("matvec")(matvec)
     bench.command("train")(train)
+    app.command("train")(train_network)
     return app
 
 
@@ -112,6 +121,46 @@ def shapes(
         print("  ".join([*cells, row[-1]]).rstrip())
     if note:
         print(f"\nNote: {note}")
+
+
+def list_data() -> None:
+    """List the data sets: their files, where they are, licence and citation."""
+    from kplib.data import command
+
+    command.list_sets()
+
+
+def fetch_data(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="All, unless given.")
+    ] = None,
+    edition: Annotated[str | None, typer.Option(help="Of one data set, such as v0.02.")] = None,
+) -> None:
+    """Download what is not here to the cache folder, and check what is.
+
+    Of a data set with several editions, the one that is here whole, else the first with a public
+    address. A download that broke off goes on from where it ended.
+    """
+    from kplib.data import command
+
+    if not command.fetch(names, edition):
+        raise typer.Exit(1)
+
+
+def verify_data(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="All, unless given.")
+    ] = None,
+    edition: Annotated[str | None, typer.Option(help="Of one data set, such as v0.02.")] = None,
+) -> None:
+    """Compare the files that are here with the published sizes and hashes; download nothing.
+
+    Status 1 if a file is wrong, or if a data set has no edition that is whole.
+    """
+    from kplib.data import command
+
+    if not command.verify(names, edition):
+        raise typer.Exit(1)
 
 
 def matvec(

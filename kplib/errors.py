@@ -13,6 +13,14 @@ class BufferLayoutError(ValueError):
     """A buffer that compiled code cannot use: strided, read-only, misaligned or overlapping."""
 
 
+class DataError(ValueError):
+    """A data file, or an option of a data set, that is not what it should be."""
+
+
+class MissingDataError(DataError):
+    """A data file that is not here and cannot be downloaded; the message says where to put it."""
+
+
 class MissingExtraError(ImportError):
     """An optional part of kplib is not installed; the message names the extra that brings it.
 

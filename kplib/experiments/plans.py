@@ -1,0 +1,258 @@
+"""Plans: which networks are trained with how many seeds, and how their learning rates are chosen.
+
+A plan is a TOML file, ``[[sweeps]]`` after ``[[sweeps]]``, in the order in which they are to run.
+The one behind the recorded results is ``plan.toml`` beside this module.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from kplib.experiments.configuration import Configuration, ScheduleName, default_configuration
+from kplib.experiments.recipes import Technique
+from kplib.experiments.records import read, record_path
+from kplib.experiments.strict import checked, from_json
+
+__all__ = ["RECORDED_PLAN", "Entry", "Plan", "Sweep", "chosen_rate", "read_plan", "tuning_folder"]
+
+RECORDED_PLAN = Path(__file__).with_name("plan.toml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Networks of one benchmark that are trained alike: one schedule and one budget for all.
+
+    Parameters
+    ----------
+    benchmark : str
+    techniques : tuple of {"baseline", "small", "pruned", "lmf", "kp", "hkp"}
+    compressions : tuple of int, optional
+        As of `kplib.build`; the maximum, unless given.
+    seeds : tuple of int
+        Of the runs that are scored on the test set.
+    length : int, optional
+        Epochs or steps, as the benchmark is counted; by default each network's own in the papers.
+    schedule : {"papers", "kp", "constant", "cosine"}, default "papers"
+        As of `kplib.experiments.configuration.default_configuration`.
+    learning_rates : tuple of float, optional
+        To choose from, for each technique and compression; the first wins a tie. With one there
+        is nothing to choose; by default it is each network's own in the papers.
+    tuning_length : int, optional
+        Of the runs that choose; by default `length`.
+    tuning_seeds : tuple of int, default (0,)
+        Of the runs that choose.
+    max_norm, dropout : float, optional
+        For all networks; by default each network's own.
+    data_options : mapping, optional
+        Keyword arguments of the data set's loader.
+
+    Raises
+    ------
+    ValueError
+        If one of its networks or trainings cannot be, a list is empty or has something twice.
+
+    Examples
+    --------
+    >>> sweep = Sweep(benchmark="usps-fastrnn", techniques=("lmf", "kp"), seeds=(0, 1), length=60,
+    ...               learning_rates=(0.01, 0.03), tuning_length=20)
+    >>> [entry.name for entry in sweep.entries]
+    ['usps-fastrnn/lmf', 'usps-fastrnn/kp']
+    >>> tuning = sweep.entries[1].tuning
+    >>> [(run.learning_rate, run.length, run.scored_on) for run in tuning]
+    [(0.01, 20, 'validation'), (0.03, 20, 'validation')]
+    """
+
+    benchmark: str
+    techniques: tuple[Technique, ...]
+    compressions: tuple[int, ...] = ()
+    seeds: tuple[int, ...]
+    length: int | None = None
+    schedule: ScheduleName = "papers"
+    learning_rates: tuple[float, ...] = ()
+    tuning_length: int | None = None
+    tuning_seeds: tuple[int, ...] = (0,)
+    max_norm: float | None = None
+    dropout: float | None = None
+    data_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        for name, value in checked(self).items():
+            object.__setattr__(self, name, value)
+        for name in ("techniques", "compressions", "seeds", "learning_rates", "tuning_seeds"):
+            values = getattr(self, name)
+            if not values and name in ("techniques", "seeds", "tuning_seeds"):
+                raise ValueError(f"a sweep of {self.benchmark} needs {name}")
+            if len(set(values)) < len(values):
+                raise ValueError(f"a sweep of {self.benchmark} has {name} twice: {values}")
+        for entry in self.entries:
+            _ = entry.tuning, entry.final(self.seeds[0], *self.learning_rates[:1])
+
+    @property
+    def entries(self) -> tuple["Entry", ...]:
+        """One for each technique at each compression."""
+        return tuple(
+            Entry(self, technique, compression)
+            for compression in self.compressions or (None,)
+            for technique in self.techniques
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One technique at one compression in a sweep.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    technique : str
+    compression : int or None
+    """
+
+    sweep: Sweep
+    technique: Technique
+    compression: int | None
+
+    @property
+    def name(self) -> str:
+        """Such as ``kws-lstm/lmf-10x``."""
+        suffix = f"-{self.compression}x" if self.compression else ""
+        return f"{self.sweep.benchmark}/{self.technique}{suffix}"
+
+    @property
+    def tuning(self) -> tuple[Configuration, ...]:
+        """The runs that choose a learning rate, scored on the validation set; none if it is set."""
+        if len(self.sweep.learning_rates) < 2:
+            return ()
+        length = self.sweep.tuning_length or self.sweep.length
+        return tuple(
+            replace(self._configuration(seed, rate, length), scored_on="validation")
+            for rate in self.sweep.learning_rates
+            for seed in self.sweep.tuning_seeds
+        )
+
+    def final(self, seed: int, learning_rate: float | None = None) -> Configuration:
+        """Return the run of a seed that is scored on the test set.
+
+        Parameters
+        ----------
+        seed : int
+        learning_rate : float, optional
+            By default the papers'.
+        """
+        return self._configuration(seed, learning_rate, self.sweep.length)
+
+    def _configuration(self, seed: int, rate: float | None, length: int | None) -> Configuration:
+        sweep = self.sweep
+        configuration = default_configuration(
+            sweep.benchmark,
+            self.technique,
+            compression=self.compression,
+            seed=seed,
+            length=length,
+            learning_rate=rate,
+            schedule=sweep.schedule,
+            data_options=sweep.data_options,
+        )
+        for name in ("max_norm", "dropout"):
+            if (value := getattr(sweep, name)) is not None:
+                configuration = replace(configuration, **{name: value})
+        return configuration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Sweeps in the order in which they are to run, the cheapest first.
+
+    Parameters
+    ----------
+    sweeps : tuple of Sweep
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+
+    sweeps: tuple[Sweep, ...]
+
+    def __post_init__(self) -> None:
+        for name, value in checked(self).items():
+            object.__setattr__(self, name, value)
+        if not self.sweeps:
+            raise ValueError("a plan needs at least one sweep")
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Those of all sweeps."""
+        return tuple(entry for sweep in self.sweeps for entry in sweep.entries)
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan.
+
+    Parameters
+    ----------
+    path : Path
+        Of a TOML file.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    ValueError
+        If it is none: it says which file, and what is wrong with it.
+
+    Examples
+    --------
+    >>> plan = read_plan(RECORDED_PLAN)
+    >>> {"mnist-lstm", "kws-lstm"} <= {sweep.benchmark for sweep in plan.sweeps}
+    True
+    """
+    try:
+        return from_json(Plan, tomllib.loads(path.read_text(encoding="utf-8")), "plan")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def tuning_folder(folder: Path) -> Path:
+    """Return where the records of the runs that choose are, apart from those of the results."""
+    return folder / "tuning"
+
+
+def chosen_rate(entry: Entry, folder: Path) -> float | None:
+    """Return the learning rate that the tuning runs of an entry choose, by validation alone.
+
+    Parameters
+    ----------
+    entry : Entry
+    folder : Path
+        Of all records.
+
+    Returns
+    -------
+    float or None
+        That with the highest validation accuracy, the mean over the tuning seeds. A rate at which
+        one diverged comes after all others, and the first in the plan wins a tie. None if
+        there is nothing to choose, because the plan gives one rate or leaves it to the papers.
+
+    Raises
+    ------
+    ValueError
+        If a tuning run has no record yet.
+    """
+    rates = entry.sweep.learning_rates
+    if len(rates) < 2:
+        return rates[0] if rates else None
+    scores = dict.fromkeys(rates, 0.0)
+    for configuration in entry.tuning:
+        result = read(record_path(tuning_folder(folder), configuration)).record.result
+        accuracy = result.validation_accuracy
+        usable = result.diverged_at is None and accuracy is not None
+        scores[configuration.learning_rate] += accuracy if usable and accuracy else -float("inf")
+    return max(rates, key=scores.__getitem__)
