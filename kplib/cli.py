@@ -43,6 +43,8 @@ def _print_error(error: Exception) -> None:
 def build_app() -> typer.Typer:
     """Return the command with its subcommands."""
     from kplib.experiments.command import train as train_network
+    from kplib.experiments.report_command import report
+    from kplib.experiments.sweep_command import sweep
 
     app = typer.Typer(
         name="kplib",
@@ -64,6 +66,8 @@ def build_app() -> typer.Typer:
     bench.command("matvec")(matvec)
     bench.command("train")(train)
     app.command("train")(train_network)
+    app.command("sweep")(sweep)
+    app.command("report")(report)
     return app
 
 

@@ -15,6 +15,7 @@ from matplotlib.text import Text
 from kplib import FactorShape, plots
 from kplib.experiments import papers
 from kplib.experiments.memory import DEVICES
+from kplib.experiments.points import Point, paper_points
 from kplib.plots import Pattern
 
 RNG = np.random.default_rng(0)
@@ -26,6 +27,7 @@ WORDS = {"title": "A title", "description": "A description of what the patterns 
 EQUATION = [Pattern(A, "A"), "⊗", Pattern(B, "B"), "=", Pattern(np.kron(A, B), "W", block=(2, 3))]
 WAYS = {"a": "dense", "b": "kp"}
 BENCHMARKS = [network.benchmark for network in papers.networks()]
+OURS = Point(source="ours", technique="kp", accuracy=90.5, kilobytes=15.3, low=89, high=92)
 
 
 def integers(*shape, least=-9):
@@ -53,13 +55,39 @@ PICTURES = {
     "accuracy_against_size, perfect": partial(
         plots.accuracy_against_size, {"1 unit": 1.0}, {"1 unit": [1.0, 1.0]}, name="kp"
     ),
+    "accuracy_differences": partial(
+        plots.accuracy_differences,
+        {"small": (7.6, 6.9, 8.3), "lmf": (0.3, -0.1, 0.6)},
+        {"lmf": 1.04},
+    ),
+    "accuracy_differences, none": partial(
+        plots.accuracy_differences, {"lmf": (0, 0, 0)}, name="hkp"
+    ),
+    "accuracy_plane": partial(
+        plots.accuracy_plane, [*paper_points("kws-lstm"), OURS], title="KWS-LSTM"
+    ),
+    "accuracy_plane, speed-up": partial(
+        plots.accuracy_plane, paper_points("kws-gru"), "speed-up", title="KWS-GRU"
+    ),
+    "accuracy_plane, one": partial(plots.accuracy_plane, [OURS], title="One"),
     "approximation_shares": partial(
         plots.approximation_shares,
         {"one": {"kp": 1.0, "lmf": 0.2}, "a trained\ngate": {"kp": 0.07, "lmf": 0.0}},
     ),
+    "best_of_several": partial(
+        plots.best_of_several, [1.1, 1.12, 1.13, 1.9], {2: 0.71, 4: 1.16, 6: 1.42, 10: 1.66}
+    ),
+    "best_of_several, one": partial(plots.best_of_several, [1.0], {3: 1.0}),
     "bottlenecks": partial(plots.bottlenecks, [(59, 8, 2, 16), (2, 2, 59, 64)], low_rank=2),
     "bottlenecks, 1 x 1": partial(plots.bottlenecks, [(1, 1, 1, 1)], low_rank=1),
     "bottlenecks, wide": partial(plots.bottlenecks, [(1, 50, 60, 60), (12, 50, 5, 60)]),
+    "caught_against_numbers": partial(
+        plots.caught_against_numbers,
+        {"kp": {0.1: 0.2, 0.5: 0.7, 1.1: 1.0}, "lmf": {0.1: 0.3}},
+        {0.1: 0.1, 1.1: 0.99},
+        labels={"kp": "sums of products"},
+    ),
+    "caught_against_numbers, one": partial(plots.caught_against_numbers, {"kp": {1: 0}}, {1: 0}),
     **{
         f"cell_flow, {cell}, stage {stage}": partial(plots.cell_flow, cell, stage)
         for cell, stages in (
@@ -90,6 +118,19 @@ PICTURES = {
         band=(1.2, 7.3),
         band_label="printed",
     ),
+    "confusion_matrix": partial(
+        plots.confusion_matrix,
+        RNG.integers(0, 9, (12, 12)) + 150 * np.eye(12, dtype=int),
+        ["silence", "unknown", *"abcdefgh", "up", "down"],
+        title="KWS-LSTM",
+    ),
+    "confusion_matrix, long names": partial(
+        plots.confusion_matrix,
+        RNG.integers(0, 9, (18, 19)) + 99 * np.eye(18, 19, dtype=int),
+        [f"exercising on a cross trainer {k}" for k in range(18)],
+        title="DSADS-BiLSTM",
+    ),
+    "confusion_matrix, perfect": partial(plots.confusion_matrix, [[7]], ["it"], title="One"),
     "determinant_paths": partial(
         plots.determinant_paths,
         {"real": [1, 0.5, -1], "round": np.exp(1j * np.linspace(0, np.pi, 9))},
@@ -97,6 +138,20 @@ PICTURES = {
     "factor_movement": partial(
         plots.factor_movement, {2: [0.1, 0.2], 8: [0.04]}, {2: [0.2, 0.4], 8: [0.3]}
     ),
+    "feature_chain": partial(
+        plots.feature_chain,
+        RNG.normal(size=16000),
+        ("Spectrum", "kHz", RNG.normal(size=(25, 513))),
+        ("MFCC", "number", RNG.normal(size=(25, 10))),
+        seconds=1.0,
+    ),
+    "feature_chain, least": partial(
+        plots.feature_chain, [0, 1], ("One", "row", [[3]]), seconds=0.001
+    ),
+    "fold_accuracies": partial(
+        plots.fold_accuracies, {"dense": [0.9, 0.95], "kp": [1.0]}, labels={"kp": "by writer"}
+    ),
+    "fold_accuracies, one": partial(plots.fold_accuracies, {"kp": [0.5]}),
     "gate_activations": partial(
         plots.gate_activations,
         RNG.integers(0, 17, (8, 8)),
@@ -135,6 +190,27 @@ PICTURES = {
     "kron_entry": partial(plots.kron_entry, [[1, 2], [3, 1]], [[1, 0, 2], [2, 1, 4]], 3, 2),
     "kron_entry, 8 x 8": partial(plots.kron_entry, -np.ones((4, 2)), 8 * np.ones((2, 4)), 7, 0),
     "kron_entry, 1 x 1": partial(plots.kron_entry, [[2]], [[3]], 0, 0),
+    "late_starts": partial(
+        plots.late_starts,
+        {"dense": (0, [[0.1, 0.8], [0.2, 0.9]]), "kp": (1, [[0.5, 0.6, 0.9]])},
+        labels={"kp": "from the nearest", "dense": "a dense network"},
+    ),
+    "late_starts, one": partial(plots.late_starts, {"kp": (3, [[1.0]])}),
+    "learning_rates": partial(
+        plots.learning_rates,
+        {"steps": [(0, 1e-2), (5e4, 1e-3)], "LRD1": [(0, 1e-2), (9e4, 1e-12)]},
+    ),
+    "learning_rates, one": partial(plots.learning_rates, {"c": [(0, 1)]}, unit="epochs"),
+    "learning_curves": partial(
+        plots.learning_curves,
+        {
+            "kp": [(range(1, 51), [1 - e / t for t in range(1, 51)]) for e in (0.9, 0.8)],
+            "lmf": [(range(1, 51), [1 - 0.85 / t**0.5 for t in range(1, 51)])],
+        },
+    ),
+    "learning_curves, one look": partial(
+        plots.learning_curves, {"kp": [([500], [1.0])]}, unit="steps"
+    ),
     "loss_curves": partial(
         plots.loss_curves,
         {
@@ -192,6 +268,10 @@ PICTURES = {
     "rank_against_parameters": partial(plots.rank_against_parameters, 118, 128, gates=4),
     "rank_against_parameters, no other": partial(plots.rank_against_parameters, 178, 255, gates=4),
     "rank_against_parameters, primes": partial(plots.rank_against_parameters, 7, 13),
+    "search_progress": partial(
+        plots.search_progress, {"kp": np.linspace(0.1, 0.3, 500), "dense": [0.1] * 500}
+    ),
+    "search_progress, no try": partial(plots.search_progress, {"kp": [0.0]}),
     "shape_map": partial(plots.shape_map, 118, 128, (59, 2, 2, 64)),
     "shape_map, hybrid": partial(plots.shape_map, 118, 128, rows=1),
     "shape_map, prime": partial(plots.shape_map, 179, 256),

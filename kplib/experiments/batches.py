@@ -52,6 +52,14 @@ class Batches:
     seed : int
     device : torch.device
         Where all examples are copied to, once.
+    extra : Tensor, optional
+        One row for each example, or for each variant of each (V * N rows, all of the first variant
+        first): a batch then has its rows, too.
+
+    Raises
+    ------
+    ValueError
+        If `extra` has another number of rows.
 
     Attributes
     ----------
@@ -67,24 +75,41 @@ class Batches:
     (3, [4, 4, 2, 4])
     """
 
-    def __init__(self, data: "DataSet", batch_size: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: "DataSet",
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        extra: Tensor | None = None,
+    ) -> None:
         self._x, self._y = on_device(data.train, device)
         self._variants = 0
         if data.variants is not None:
             self._variants = len(data.variants)
             self._x = torch.from_numpy(data.variants).flatten(0, 1).to(device)
+        if extra is not None and len(extra) != len(self._x):
+            raise ValueError(f"{len(self._x)} examples and variants need as many rows, "
+                             f"found {len(extra)}")  # fmt: skip
+        self._extra = None if extra is None else extra.to(device)
         self._batch_size, self._seed = batch_size, seed
         self.per_epoch = math.ceil(len(self._y) / batch_size)
         self._epoch = -1
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the examples (batch, steps, inputs) and labels (batch,) of a step, from 0."""
+    def __call__(self, step: int) -> tuple[Tensor, ...]:
+        """Return the examples (batch, steps, inputs) and labels (batch,) of a step, from 0.
+
+        And the rows of `extra`, if it was given.
+        """
         epoch, number = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             self._draw(epoch)
         chosen = slice(number * self._batch_size, (number + 1) * self._batch_size)
         x = self._x.index_select(0, self._rows[chosen])
-        return x, self._y.index_select(0, self._order[chosen])
+        y = self._y.index_select(0, self._order[chosen])
+        if self._extra is None:
+            return x, y
+        return x, y, self._extra.index_select(0, self._rows[chosen])
 
     def _draw(self, epoch: int) -> None:
         """Draw the order of the examples in an epoch, and a variant for each."""

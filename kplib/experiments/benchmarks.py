@@ -9,7 +9,7 @@ from kplib._checks import positive_integer
 from kplib.experiments import sizes
 from kplib.experiments.cells import CELLS
 
-__all__ = ["BENCHMARKS", "Benchmark", "benchmark"]
+__all__ = ["BENCHMARKS", "TASKS", "Benchmark", "benchmark"]
 
 _COUNTS = ("input_size", "hidden_size", "steps", "classes", "layers", "kp_hidden_size", "kp_layers")
 
@@ -230,9 +230,45 @@ _ALL = (
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({network.name: network for network in _ALL})
 """The networks by name: the papers' five, then dsads-bilstm."""
 
+_TASKS = (
+    Benchmark(
+        name="copy-rnn",
+        title="Copy memory",
+        cell="rnn",
+        input_size=10,
+        hidden_size=128,
+        steps=110,
+        classes=8,
+    ),
+    Benchmark(
+        name="adding-rnn",
+        title="Adding",
+        cell="rnn",
+        input_size=2,
+        hidden_size=128,
+        steps=100,
+        classes=19,
+    ),
+    Benchmark(
+        name="pixels-rnn",
+        title="Pixel MNIST",
+        cell="rnn",
+        input_size=1,
+        hidden_size=128,
+        steps=196,
+        classes=10,
+    ),
+)
+
+TASKS: Mapping[str, Benchmark] = MappingProxyType({network.name: network for network in _TASKS})
+"""Networks for the tasks of long memory that Kronecker recurrent units were shown on, by name.
+
+They are in no table of the papers; their data is made by `kplib.experiments.tasks`.
+"""
+
 
 def benchmark(name: str) -> Benchmark:
-    """Return a network of `BENCHMARKS`, or say which there are.
+    """Return a network of `BENCHMARKS` or `TASKS`, or say which there are.
 
     Parameters
     ----------
@@ -253,9 +289,7 @@ def benchmark(name: str) -> Benchmark:
     >>> benchmark("har1-bilstm").kp_gate_shape
     (178, 255)
     """
-    try:
-        return BENCHMARKS[name]
-    except KeyError:
-        raise ValueError(
-            f"there is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}"
-        ) from None
+    known = {**BENCHMARKS, **TASKS}
+    if name not in known:
+        raise ValueError(f"there is no benchmark {name!r}; there are {', '.join(known)}")
+    return known[name]

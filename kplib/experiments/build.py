@@ -7,12 +7,13 @@ from torch import nn
 
 from kplib.experiments.benchmarks import Benchmark
 from kplib.experiments.recipes import Recipe, recipe
-from kplib.nn import GRU, LSTM, Classifier, Dense, FastRNN, Hybrid, Kronecker, LowRank, Sparse
+from kplib.nn import GRU, LSTM, RNN, Classifier, Dense, FastRNN, Hybrid, Kronecker, LowRank, Sparse
 from kplib.nn.recurrent import Recurrent
 from kplib.nn.structures import Initializer, Structure
 
 # The papers' initializers: TensorFlow's default, and EdgeML's normal distribution for FastRNN.
-_INITIALIZERS: dict[str, Initializer] = {
+INITIALIZERS: dict[str, Initializer] = {
+    "rnn": "glorot_uniform",
     "lstm": "glorot_uniform",
     "gru": "glorot_uniform",
     "fastrnn": "random_normal",
@@ -73,22 +74,49 @@ def build(
     True
     """
     chosen = recipe(benchmark, technique, compression=compression, layers=layers)
+    return network_of(chosen, _structure(chosen), seed=seed)
+
+
+def network_of(chosen: Recipe, weight: Structure, *, seed: int | None = None) -> Classifier:
+    """Build the network of a recipe, but with gate matrices that are made in another way.
+
+    Parameters
+    ----------
+    chosen : Recipe
+        Of which the benchmark, the hidden size and the layers are taken.
+    weight : Structure
+        Of the gate matrices.
+    seed : int, optional
+        As of `build`.
+
+    Returns
+    -------
+    kplib.nn.Classifier
+
+    Examples
+    --------
+    >>> from kplib.nn import parameter_count
+    >>> chosen = recipe("usps-fastrnn", "kp")
+    >>> equal = network_of(chosen, Kronecker((8, 6, 4, 8)))
+    >>> parameter_count(equal) == chosen.size.total
+    True
+    """
     if seed is None:
-        return _network(chosen)
+        return _network(chosen, weight)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _network(chosen)
+        return _network(chosen, weight)
 
 
-def _network(chosen: Recipe) -> Classifier:
+def _network(chosen: Recipe, weight: Structure) -> Classifier:
     network = chosen.network
-    rnn = _layer(network, chosen, _structure(chosen))
-    return Classifier(rnn, nn.Linear(network.directions * chosen.hidden_size, network.classes))
+    features = network.directions * chosen.hidden_size * (2 if weight.is_complex else 1)
+    return Classifier(_layer(network, chosen, weight), nn.Linear(features, network.classes))
 
 
 def _structure(chosen: Recipe) -> Structure:
     """Return how the gate matrices are made."""
-    init = _INITIALIZERS[chosen.network.cell]
+    init = INITIALIZERS[chosen.network.cell]
     if chosen.technique == "kp":
         return Kronecker(init=init)
     if chosen.technique == "hkp":
@@ -112,4 +140,4 @@ def _layer(network: Benchmark, chosen: Recipe, weight: Structure) -> Recurrent:
     }
     if network.cell == "gru":
         return GRU(*sizes, **options, reset_after=False)
-    return {"lstm": LSTM, "fastrnn": FastRNN}[network.cell](*sizes, **options)
+    return {"rnn": RNN, "lstm": LSTM, "fastrnn": FastRNN}[network.cell](*sizes, **options)

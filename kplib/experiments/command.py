@@ -21,6 +21,9 @@ def train(
         int | None, typer.Option(help="10 or 20, as the papers; the maximum, unless given.")
     ] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Recurrent layers.")] = None,
+    variant: Annotated[
+        str, typer.Option(help="What is not as in the papers, by name; an unknown one lists them.")
+    ] = "",
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Instead of the papers'; the schedule with it.")
     ] = None,
@@ -60,16 +63,17 @@ def train(
     Killed, it goes on where it was when it is called again; finished, it is not done again.
     """
     from kplib.bench.record import without_folders
-    from kplib.data import load
-    from kplib.experiments.configuration import default_configuration
-    from kplib.experiments.training import train as run
+    from kplib.experiments.tasks import load
+    from kplib.experiments.variant_training import train as run
+    from kplib.experiments.variants import configured
 
     if sum(option is not None for option in (epochs, steps, shorten)) > 1:
         raise typer.BadParameter("give one of --epochs, --steps and --shorten")
     try:
-        configuration = default_configuration(
+        configuration = configured(
             benchmark,
             technique,
+            variant=variant,
             seed=seed,
             compression=compression,
             layers=layers,

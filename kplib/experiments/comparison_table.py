@@ -1,6 +1,5 @@
 """Comparisons with the papers as a table, for a page and for a terminal."""
 
-import html
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from fractions import Fraction
 from typing import Self
 
 from kplib.experiments.comparison import Comparison, comparisons
+from kplib.experiments.grouped_table import GroupedTable, Row
 
 __all__ = ["LABELS", "ComparisonTable"]
 
@@ -85,18 +85,21 @@ class ComparisonTable:
 
     def _repr_html_(self) -> str:
         """Return a table with a caption, whose header cells name rows and columns."""
-        heads = "".join(
-            f'<th scope="col" class="head kp-{kind}">{name}</th>'
-            for name, kind in _columns(self.rows)
-        )
-        groups = "\n".join(
-            _group([html.escape(part) for part in self._parts(row)], row, html.escape(why))
-            for row, why in zip(self.rows, self._whys(), strict=True)
-        )
-        return (
-            f'<table class="table kp-comparison">\n<caption>{html.escape(self.caption)}</caption>\n'
-            f"<thead><tr>{heads}</tr></thead>\n{groups}\n</table>"
-        )
+        rows = []
+        for row, why in zip(self.rows, self._whys(), strict=True):
+            name, *details = self._parts(row)
+            numbers = (f"{row.printed:,f}", _ours(row), _difference(row))
+            rows.append(
+                Row(
+                    name=name,
+                    details=tuple(details),
+                    cells=tuple((number,) for number in numbers),
+                    strong=(2,) if row.ending == "different" else (),
+                    below=why,
+                )
+            )
+        table = GroupedTable(caption=self.caption, heads=_heads(self.rows), rows=tuple(rows))
+        return table._repr_html_()
 
     def _parts(self, row: Comparison) -> list[str]:
         """Return what names a row, line by line: network, technique, setting, place."""
@@ -129,24 +132,10 @@ def _indented(text: str) -> list[str]:
     return [f"    {line}" for line in textwrap.wrap(text, WIDTH - 4)]
 
 
-def _columns(rows: Iterable[Comparison]) -> list[tuple[str, str]]:
-    """Return the heads of the columns, with the unit that all rows share, and their kinds."""
+def _heads(rows: Iterable[Comparison]) -> tuple[str, ...]:
+    """Return the heads of the columns, with the unit that all rows share."""
     unit = ", KB" if {row.quantity for row in rows} <= {"KB", "KB in 8 bits"} else ""
-    names = ("Network", f"Paper{unit}", f"Ours{unit}", "Difference")
-    return list(zip(names, ("network", "number", "number", "number"), strict=True))
-
-
-def _group(parts: list[str], row: Comparison, why: str) -> str:
-    """Return one row, and below its numbers why they differ; the texts are HTML."""
-    name, *rest = parts
-    small = "".join(f" <span>{part}</span>" for part in rest)
-    numbers = (f"{row.printed:,f}", _ours(row), _difference(row, "<strong>{}</strong>"))
-    cells = "".join(f'<td class="kp-number">{number}</td>' for number in numbers)
-    below = f'\n<tr><td colspan="3">{why}</td></tr>' if why else ""
-    return (
-        f'<tbody>\n<tr><th scope="rowgroup" rowspan="{2 if why else 1}">{name}{small}</th>'
-        f"{cells}</tr>{below}\n</tbody>"
-    )
+    return "Network", f"Paper{unit}", f"Ours{unit}", "Difference"
 
 
 def _ours(row: Comparison) -> str:
@@ -156,12 +145,12 @@ def _ours(row: Comparison) -> str:
     return f"{float(row.ours):,.{_decimals(row.printed) + 1}f}"
 
 
-def _difference(row: Comparison, strong: str = "{}") -> str:
+def _difference(row: Comparison) -> str:
     """Return how the digits agree, or else by how much they do not."""
     if row.ending != "different":
         return row.ending
     digits = _decimals(row.printed)
-    return strong.format(_signed(row.difference, digits))
+    return _signed(row.difference, digits)
 
 
 def _signed(value: Fraction, digits: int) -> str:

@@ -39,6 +39,7 @@ DATA: Mapping[str, str] = MappingProxyType(
 _TRAINED_AS = {"dsads-bilstm": "har1-bilstm"}
 _STEPS_BETWEEN_VALIDATIONS = 500
 _VALIDATIONS = 20  # at least, of a training counted in steps
+_RARE = ("variant_options", "ema_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,10 @@ class Configuration:
         Recurrent layers.
     variant : str, default ""
         What is not as in the papers, a short name such as "full-rank"; the network or the loss is
-        then given to `kplib.experiments.training.train`.
+        then given to `kplib.experiments.training.train`. Those that the project has of its own
+        are in `kplib.experiments.variants`.
+    variant_options : mapping, optional
+        The variant's numbers, such as a temperature, by name.
     seed : int, default 0
         Of the initial weights, the order of the examples and the dropout.
     data : str
@@ -126,6 +130,9 @@ class Configuration:
         Of the technique "pruned", and of that alone.
     validate_every : int, default 1
         Epochs or steps between two looks at the validation set.
+    ema_decay : float, optional
+        Then what is validated, chosen and kept is the exponential moving average of the weights,
+        which after each step moves by 1 - `ema_decay` of the way to the weights.
     scored_on : {"test", "validation"}, default "test"
         The part that the chosen network is scored on, once. "validation" is for a training that
         only serves a choice, such as that of a learning rate: the test set is then left alone.
@@ -158,6 +165,7 @@ class Configuration:
     compression: int | None = None
     layers: int
     variant: str = ""
+    variant_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     seed: int = 0
     data: str
     data_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -173,6 +181,7 @@ class Configuration:
     dropout: float = 0.0
     pruning: Pruning | None = None
     validate_every: int = 1
+    ema_decay: float | None = None
     scored_on: Literal["test", "validation"] = "test"
     source: str = ""
 
@@ -189,6 +198,10 @@ class Configuration:
             raise ValueError(f"seed must be from 0 to 2**32 - 1, found {self.seed}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be from 0 to below 1, found {self.dropout}")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ValueError(f"ema_decay must lie between 0 and 1, found {self.ema_decay}")
+        if self.variant_options and not self.variant:
+            raise ValueError("variant_options need a variant that they are of")
         for name in ("learning_rate", "max_norm"):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -283,8 +296,9 @@ class Configuration:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return cast("dict[str, Any]", to_json(self))
+        """Return it as JSON has it, without what few have and this one has not."""
+        raw = cast("dict[str, Any]", to_json(self))
+        return {name: value for name, value in raw.items() if name not in _RARE or value}
 
     @classmethod
     def from_json(cls, raw: object) -> "Configuration":
@@ -459,4 +473,5 @@ def fields_that_differ(one: Configuration, other: Configuration) -> dict[str, tu
     {'seed': (0, 1)}
     """
     a, b = one.to_json(), other.to_json()
-    return {name: (a[name], b[name]) for name in a if a[name] != b[name]}
+    pairs = {name: (a.get(name), b.get(name)) for name in a | b}
+    return {name: (mine, yours) for name, (mine, yours) in pairs.items() if mine != yours}

@@ -4,16 +4,18 @@ A plan is a TOML file, ``[[sweeps]]`` after ``[[sweeps]]``, in the order in whic
 The one behind the recorded results is ``plan.toml`` beside this module.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kplib.experiments.configuration import Configuration, ScheduleName, default_configuration
+from kplib.experiments.configuration import Configuration, ScheduleName
 from kplib.experiments.recipes import Technique
 from kplib.experiments.records import read, record_path
 from kplib.experiments.strict import checked, from_json
+from kplib.experiments.variants import configured
 
 __all__ = ["RECORDED_PLAN", "Entry", "Plan", "Sweep", "chosen_rate", "read_plan", "tuning_folder"]
 
@@ -30,6 +32,9 @@ class Sweep:
     techniques : tuple of {"baseline", "small", "pruned", "lmf", "kp", "hkp"}
     compressions : tuple of int, optional
         As of `kplib.build`; the maximum, unless given.
+    variants : tuple of str, optional
+        Of each technique, names of `kplib.experiments.variants`; "" is the technique itself, and
+        all there is unless given.
     seeds : tuple of int
         Of the runs that are scored on the test set.
     length : int, optional
@@ -67,6 +72,7 @@ class Sweep:
     benchmark: str
     techniques: tuple[Technique, ...]
     compressions: tuple[int, ...] = ()
+    variants: tuple[str, ...] = ("",)
     seeds: tuple[int, ...]
     length: int | None = None
     schedule: ScheduleName = "papers"
@@ -80,9 +86,10 @@ class Sweep:
     def __post_init__(self) -> None:
         for name, value in checked(self).items():
             object.__setattr__(self, name, value)
-        for name in ("techniques", "compressions", "seeds", "learning_rates", "tuning_seeds"):
+        needed = ("techniques", "variants", "seeds", "tuning_seeds")
+        for name in (*needed, "compressions", "learning_rates"):
             values = getattr(self, name)
-            if not values and name in ("techniques", "seeds", "tuning_seeds"):
+            if not values and name in needed:
                 raise ValueError(f"a sweep of {self.benchmark} needs {name}")
             if len(set(values)) < len(values):
                 raise ValueError(f"a sweep of {self.benchmark} has {name} twice: {values}")
@@ -91,33 +98,37 @@ class Sweep:
 
     @property
     def entries(self) -> tuple["Entry", ...]:
-        """One for each technique at each compression."""
+        """One for each variant of each technique at each compression."""
         return tuple(
-            Entry(self, technique, compression)
+            Entry(self, technique, compression, variant)
             for compression in self.compressions or (None,)
             for technique in self.techniques
+            for variant in self.variants
         )
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One technique at one compression in a sweep.
+    """One technique at one compression in a sweep, or a variant of it.
 
     Parameters
     ----------
     sweep : Sweep
     technique : str
     compression : int or None
+    variant : str, default ""
     """
 
     sweep: Sweep
     technique: Technique
     compression: int | None
+    variant: str = ""
 
     @property
     def name(self) -> str:
         """Such as ``kws-lstm/lmf-10x``."""
         suffix = f"-{self.compression}x" if self.compression else ""
+        suffix += f"-{self.variant}" if self.variant else ""
         return f"{self.sweep.benchmark}/{self.technique}{suffix}"
 
     @property
@@ -145,9 +156,10 @@ class Entry:
 
     def _configuration(self, seed: int, rate: float | None, length: int | None) -> Configuration:
         sweep = self.sweep
-        configuration = default_configuration(
+        configuration = configured(
             sweep.benchmark,
             self.technique,
+            variant=self.variant,
             compression=self.compression,
             seed=seed,
             length=length,
@@ -253,6 +265,7 @@ def chosen_rate(entry: Entry, folder: Path) -> float | None:
     for configuration in entry.tuning:
         result = read(record_path(tuning_folder(folder), configuration)).record.result
         accuracy = result.validation_accuracy
-        usable = result.diverged_at is None and accuracy is not None
-        scores[configuration.learning_rate] += accuracy if usable and accuracy else -float("inf")
+        if result.diverged_at is not None or accuracy is None:
+            accuracy = -math.inf
+        scores[configuration.learning_rate] += accuracy
     return max(rates, key=scores.__getitem__)

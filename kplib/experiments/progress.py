@@ -64,7 +64,8 @@ def progress(entry: Entry, folder: Path) -> Progress:
     """
     seeds, tuning = entry.sweep.seeds, entry.tuning
     tuned = _records(tuning, tuning_folder(folder))
-    rate, done, begun = None, (), _seconds_begun(tuning, tuning_folder(folder))
+    rate, begun = None, _seconds_begun(tuning, tuning_folder(folder))
+    done: tuple[Record, ...] = ()
     if len(tuned) == len(tuning):
         final = [entry.final(seed, chosen_rate(entry, folder)) for seed in seeds]
         rate, done = final[0].learning_rate, _records(final, folder)
@@ -102,7 +103,9 @@ def _seconds_begun(runs: Sequence[Configuration], folder: Path) -> list[float]:
 
 # The table ----------------------------------------------------------------------------------------
 
-_HEADERS = ("network", "length", "rate", "tuned", "done", "begun", "left", "test %", "sd", "time left")
+_HEADERS = (
+    "network", "length", "rate", "tuned", "done", "begun", "left", "test %", "sd", "time left",
+)  # fmt: skip
 
 
 def status_table(plan: Plan, folder: Path) -> str:

@@ -9,7 +9,7 @@ type and shape, and unpickles nothing.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +38,7 @@ __all__ = [
 
 Arrays = dict[str, NDArray[Any]]
 WEIGHTS = "weights/"
+SNAPSHOTS = "snapshots/"
 _LARGE = 16_384  # numbers: from here on weights are kept in 16 bits
 _MOST_CLASSES = 256  # predictions are kept in a byte
 
@@ -206,6 +207,9 @@ class Record:
     result : Result
     curve : Curve
     circumstances : Circumstances
+    sources : mapping of str to str
+        Other records that this run began from or learnt from: what they were to it, and their
+        path and key below the folder of all records, with the hash of their arrays.
     arrays_sha256 : str
         Of the file of arrays; empty until it is written.
     """
@@ -217,6 +221,7 @@ class Record:
     result: Result
     curve: Curve
     circumstances: Circumstances
+    sources: Mapping[str, str] = field(default_factory=dict, hash=False)
     arrays_sha256: str = ""
 
     def __post_init__(self) -> None:
@@ -289,6 +294,15 @@ class StoredRun:
         Those of large networks were kept in 16 bits, and have lost what float16 cannot hold.
         """
         return unpacked(self.arrays)
+
+    @property
+    def snapshots(self) -> Arrays:
+        """Tensors of the network in the course of the training, by name; empty if none were taken.
+
+        Each has one entry for each of the ``steps``, of which the first is 0.
+        """
+        return {name.removeprefix(SNAPSHOTS): array for name, array in self.arrays.items()
+                if name.startswith(SNAPSHOTS)}  # fmt: skip
 
 
 def write(folder: Path, record: Record, arrays: Mapping[str, NDArray[Any]]) -> StoredRun:

@@ -4,52 +4,83 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kplib.experiments.command import RESULTS
+
+if TYPE_CHECKING:
+    from kplib.experiments.plans import Plan
 
 _NICENESS = 10
 
 
 def sweep(
     plan: Annotated[
-        Path | None, typer.Argument(metavar="[PLAN]", help="A TOML file; the recorded one's plan, unless given.")
+        Path | None,
+        typer.Argument(metavar="[PLAN]", help="A TOML file; that of the records, unless given."),
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Of a dask cluster whose workers have one thread each.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes here, without a cluster.")] = 2,
     folder: Annotated[Path, typer.Option(help="Of all records; on a cluster, shared.")] = RESULTS,
-    status: Annotated[bool, typer.Option("--status", help="How far it has come; run nothing.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Only say how far it has come.")] = False,
 ) -> None:
     """Train all networks of a plan: tune by validation, then score every seed on the test set once.
 
     What is done is skipped, what was killed is resumed. Status 1 if a run failed.
     """
     from kplib.experiments.plans import RECORDED_PLAN, read_plan
+    from kplib.experiments.progress import status_table
 
     try:
         chosen = read_plan(plan or RECORDED_PLAN)
-        if status:
-            from kplib.experiments.progress import status_table
-
-            print(status_table(chosen, folder))
-            return
+        table = status_table(chosen, folder)  # before all else: it reads what records there are
     except ValueError as error:
-        print(f"kplib: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    import distributed
+        raise _error(str(error)) from None
+    if status:
+        print(table)
+        return
+    failed = _run(chosen, folder, scheduler, workers)
+    print(status_table(chosen, folder))
+    if failed:
+        print(f"kplib: {failed} runs failed; the lines above say why", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _run(plan: Plan, folder: Path, scheduler: str | None, workers: int) -> int:
+    """Run a plan here or on a cluster; return how many runs failed."""
+    from distributed import Client
     from filelock import FileLock, Timeout
 
     from kplib.bench.record import without_folders
     from kplib.experiments import sweeps
 
-    setting = sweeps.Setting(
-        folder=folder.resolve(), command=without_folders(" ".join(["kplib", *sys.argv[1:]]))
-    )
+    command = without_folders(" ".join(["kplib", *sys.argv[1:]]))
+    setting = sweeps.Setting(folder=folder.resolve(), command=command)
     folder.mkdir(parents=True, exist_ok=True)
-    ...
+    try:
+        with FileLock(folder / ".sweep.lock", timeout=0):
+            if scheduler is None and hasattr(os, "nice"):
+                os.nice(_NICENESS)  # the workers inherit it
+            with Client(scheduler) if scheduler else sweeps.local_client(workers) as client:
+                failed = sweeps.sweep(plan, client, setting, _print_now)
+    except Timeout:
+        raise _error(f"{folder}: another sweep is writing its records there") from None
+    except OSError as error:
+        if scheduler is None:
+            raise
+        raise _error(f"no dask scheduler at {scheduler}: {error}") from None
+    return len(failed)
+
+
+def _print_now(line: str) -> None:
+    print(line, flush=True)
+
+
+def _error(message: str) -> typer.Exit:
+    print(f"kplib: {message}", file=sys.stderr)
+    return typer.Exit(2)

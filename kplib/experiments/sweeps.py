@@ -1,14 +1,16 @@
 """Running a plan: every training is a task of dask, which spreads them over workers.
 
-First the runs that choose the learning rate of an entry, then, as their dependents, the runs that
-are scored on the test set. A task leaves nothing but files: a record when it is done, a checkpoint
+First the runs that choose the learning rate of an entry, and when they are done, the runs that are
+scored on the test set. A task leaves nothing but files: a record when it is done, a checkpoint
 until then. So whatever is killed, a worker or the whole sweep, is taken up again from the files.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +24,14 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError(error.name, "sweep") from error
 
-import kplib.data
 from kplib.data import DataSet
 from kplib.experiments.configuration import Configuration
 from kplib.experiments.plans import Entry, Plan, chosen_rate, tuning_folder
 from kplib.experiments.records import record_path
-from kplib.experiments.strict import to_json
-from kplib.experiments.training import train
+from kplib.experiments.tasks import load as load_data
+from kplib.experiments.variant_training import train
 
 __all__ = ["Setting", "local_client", "sweep"]
-
-_DEATHS = 5  # of workers, until dask gives a run up; every task that waited for them counts one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class Setting:
     folder : Path
         Of all records; every worker must see it under this name.
     load : function (name, **options) -> DataSet, optional
-        By default `kplib.data.load`.
+        By default `kplib.experiments.tasks.load`.
     checkpoint_seconds : float, default 60
         As of `kplib.experiments.training.train`.
     command : str, optional
@@ -52,7 +51,7 @@ class Setting:
     """
 
     folder: Path
-    load: Callable[..., DataSet] = kplib.data.load
+    load: Callable[..., DataSet] = load_data
     checkpoint_seconds: float = 60.0
     command: str = ""
 
@@ -71,9 +70,12 @@ def local_client(workers: int = 2) -> Iterator[distributed.Client]:
     distributed.Client
     """
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS}),
+        dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),  # no queues at workers
         distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, memory_limit=None, dashboard_address=None
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address="127.0.0.1:0",  # whichever port is free
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -100,54 +102,84 @@ def sweep(
     Returns
     -------
     dict of str to exception
-        The runs that failed, and why; those that need them are among them, and have the same
-        exception. A loss that is not finite is no failure but a result, and is recorded.
+        The runs that failed, and why; where one that tunes fails, the final ones are not run, and
+        fail with it. A loss that is not finite is no failure but a result, and is recorded.
 
     Notes
     -----
     The order is the plan's, seed after seed, so that a sweep that is cut has as many seeds of one
     technique as of another. A run that raises is tried once more.
     """
-    submitted = _submit(plan, client, setting)
+    stages = _stages(plan)
+    total = sum(len(stage.tuning) + len(stage.final) for stage in stages)
+    submitted: dict[distributed.Future, tuple[_Stage, _Task]] = {}
     failed: dict[str, BaseException] = {}
-    done = distributed.as_completed(submitted, raise_errors=False)
+    done = distributed.as_completed(raise_errors=False)
+
+    def submit(stage: _Stage, tasks: list[_Task]) -> None:
+        for task in tasks:
+            future = client.submit(
+                task.function, *task.arguments, setting, pure=False, retries=1,
+                key=("run", task.name), priority=-task.place,
+            )  # fmt: skip
+            submitted[future] = stage, task
+            done.add(future)
+
+    for stage in stages:
+        submit(stage, stage.tuning or stage.final)
     for number, future in enumerate(done, start=1):
+        stage, task = submitted[future]
         if future.status == "finished":
-            line = future.result()
+            report(f"{number}/{total} {future.result()}")
         else:
-            name = submitted[future]
-            failed[name] = error = future.exception()
-            line = f"{name}: failed: {type(error).__name__}: {error}"
-        report(f"{number}/{len(submitted)} {line}")
+            error = future.exception()
+            lost = [task, *stage.final] if task in stage.tuning else [task]
+            failed |= {task.name: error for task in lost}
+            report(f"{number}/{total} {task.name}: failed: {type(error).__name__}: {error}")
+        stage.waits_for.discard(task.name)
+        if task in stage.tuning and not stage.waits_for and stage.final[0].name not in failed:
+            submit(stage, stage.final)
     return failed
 
 
-def _submit(
-    plan: Plan, client: distributed.Client, setting: Setting
-) -> dict[distributed.Future, str]:
-    """Hand all runs of a plan to dask, with what they depend on; return their names."""
-    names: dict[distributed.Future, str] = {}
+@dataclass(frozen=True)
+class _Task:
+    place: int  # in the order of the plan
+    name: str
+    function: Callable[..., str]
+    arguments: tuple[Any, ...]
 
-    def submit(name: str, function: Callable[..., str], *arguments: Any) -> distributed.Future:
-        future = client.submit(
-            function, *arguments, setting, key=name, pure=False, retries=1, priority=-len(names)
-        )
-        names[future] = name
-        return future
 
+@dataclass(frozen=True)
+class _Stage:
+    """The runs of an entry: those that tune, and those that wait for them."""
+
+    tuning: list[_Task]
+    final: list[_Task]
+    waits_for: set[str]
+
+
+def _stages(plan: Plan) -> list[_Stage]:
+    """Return all runs of a plan, each with its place in the order."""
+    places, stages = count(), []
     for number, part in enumerate(plan.sweeps, start=1):
-        tuned = {
-            entry: [
-                submit(f"tuning {number} {run.path} at {run.learning_rate:g}", _tune, run)
+        tuning = [
+            [
+                _Task(next(places), f"{number} {run.path} at {run.learning_rate:g}", _tune, (run,))
                 for run in entry.tuning
             ]
             for entry in part.entries
-        }
-        for seed in part.seeds:
-            for entry in part.entries:
-                name = f"{number} {entry.name}/seed-{seed}"
-                submit(name, _final, entry, seed, tuned[entry])
-    return names
+        ]
+        by_seed = [
+            [
+                _Task(next(places), f"{number} {entry.name}/seed-{seed}", _final, (entry, seed))
+                for entry in part.entries
+            ]
+            for seed in part.seeds
+        ]
+        for tasks, final in zip(tuning, zip(*by_seed, strict=True), strict=True):
+            stages.append(_Stage(tasks, list(final), {task.name for task in tasks}))
+    return stages
 
 
 # In the workers -----------------------------------------------------------------------------------
@@ -158,8 +190,8 @@ def _tune(configuration: Configuration, setting: Setting) -> str:
     return _run(configuration, setting, tuning_folder(setting.folder), keep_weights=False)
 
 
-def _final(entry: Entry, seed: int, tuned: list[str], setting: Setting) -> str:
-    """Train at the rate that the tuning runs choose; they come as an argument to be waited for."""
+def _final(entry: Entry, seed: int, setting: Setting) -> str:
+    """Train at the rate that the tuning runs chose."""
     configuration = entry.final(seed, chosen_rate(entry, setting.folder))
     return _run(configuration, setting, setting.folder, keep_weights=None)
 
@@ -171,11 +203,12 @@ def _run(
     name = f"{configuration.path} at {configuration.learning_rate:g}"
     if record_path(folder, configuration).exists():
         return f"{name}: done before"
-    options = to_json(configuration.data_options)
+    options = json.dumps(dict(configuration.data_options))
     stored = train(
         configuration,
-        _loaded(setting.load, configuration.data, tuple(options.items())),
+        _loaded(setting.load, configuration.data, options),
         folder=folder,
+        baselines=setting.folder,
         progress=False,
         checkpoint_seconds=setting.checkpoint_seconds,
         keep_weights=keep_weights,
@@ -187,8 +220,6 @@ def _run(
 
 
 @lru_cache(maxsize=2)
-def _loaded(
-    load: Callable[..., DataSet], name: str, options: tuple[tuple[str, Any], ...]
-) -> DataSet:
-    """Load a data set; the last ones are kept, for the next runs of the same benchmark."""
-    return load(name, **dict(options))
+def _loaded(load: Callable[..., DataSet], name: str, options: str) -> DataSet:
+    """Load a data set, options as JSON; the last are kept, for the next runs of the benchmark."""
+    return load(name, **json.loads(options))

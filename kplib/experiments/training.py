@@ -8,16 +8,17 @@ machine, a run that was killed and resumed gives the same bits as one that was n
 import datetime
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from kplib.bench import machine
@@ -32,6 +33,7 @@ from kplib.experiments.checkpoint import (
 )
 from kplib.experiments.configuration import Configuration
 from kplib.experiments.records import (
+    SNAPSHOTS,
     Arrays,
     Circumstances,
     Curve,
@@ -53,7 +55,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Objective", "checkpoint_path", "cross_entropy", "load_network", "predict", "train"]
 
-Objective = Callable[[Classifier, Tensor, Tensor], tuple[Tensor, Tensor]]
+Objective = Callable[..., tuple[Tensor, Tensor]]
+Snapshot = Callable[[Classifier], Mapping[str, Tensor]]
 
 _CURVE_POINTS = 250  # in a record; a longer curve is thinned out
 _EVALUATION_BATCH = 512
@@ -109,6 +112,9 @@ def train(
     keep_weights: bool | None = None,
     network: Callable[[], Classifier] | None = None,
     objective: Objective = cross_entropy,
+    soft_targets: Tensor | None = None,
+    snapshot: Snapshot | None = None,
+    sources: Mapping[str, str] | None = None,
     command: str = "",
 ) -> StoredRun:
     """Train a network, choose the best by validation, test that one once, and write the record.
@@ -140,6 +146,15 @@ def train(
         then have a `variant` that names it.
     objective : function (model, x, y) -> (loss, logits), optional
         What is minimised, by default the cross-entropy; another one needs a `variant`, too.
+    soft_targets : Tensor, optional
+        One row for each training example, or for each variant of each, the first variant's first:
+        the objective's fourth argument is then those of the batch. Needs a `variant`, too.
+    snapshot : function (model) -> mapping of str to Tensor, optional
+        Called before the first step and at each look at the validation set, as seldom as the curve
+        has points; what it returns is kept with the record: `StoredRun.snapshots`.
+    sources : mapping of str to str, optional
+        For the record: other records that `network` or `soft_targets` were made of. A checkpoint
+        of other sources is refused.
     command : str, optional
         For the record.
 
@@ -166,9 +181,12 @@ def train(
     folder = Path(folder)
     if record_path(folder, configuration).exists():
         return read(record_path(folder, configuration))
-    _check(configuration, data, network, objective)
+    _check(configuration, data, network, objective, soft_targets)
     with _threads(threads):
-        run = _Run(configuration, data, network, torch.device(device), folder)
+        run = _Run(
+            configuration, data, network, torch.device(device), folder,
+            soft_targets=soft_targets, snapshot=snapshot, sources=sources or {},
+        )  # fmt: skip
         run.resume()
         course = run.course
         course.sessions += 1
@@ -196,10 +214,12 @@ def train(
         result=_result(course, part.y, predictions, (data.n_classes, run.model.head.out_features)),
         curve=_curve(course),
         circumstances=circumstances,
+        sources=run.sources,
     )
     arrays: Arrays = {
         "predictions": predictions.astype(np.uint8),
         "labels": part.y.astype(np.uint8),
+        **run.snapshot_arrays(),
     }
     if keep_weights is None:
         keep_weights = configuration.technique != "baseline" or configuration.seed == 0
@@ -261,8 +281,12 @@ class _Run:
         network: Callable[[], Classifier] | None,
         device: torch.device,
         folder: Path,
+        *,
+        soft_targets: Tensor | None,
+        snapshot: Snapshot | None,
+        sources: Mapping[str, str],
     ) -> None:
-        self.configuration, self.device = configuration, device
+        self.configuration, self.device, self.sources = configuration, device, dict(sources)
         self.checkpoint = checkpoint_path(folder, configuration)
         self.data_sha256 = fingerprint(data)
         self.model = (network or _builder(configuration))().to(device)
@@ -270,7 +294,10 @@ class _Run:
         self.optimizer = torch.optim.Adam(
             self.parameters, lr=configuration.learning_rate, fused=True
         )
-        self.batches = Batches(data, configuration.batch_size, configuration.seed, device)
+        self.average = _average(self.model, configuration.ema_decay)
+        self.batches = Batches(
+            data, configuration.batch_size, configuration.seed, device, soft_targets
+        )
         self.validation = on_device(data.validation, device)
         self.dropout = OutputDropout(configuration.dropout, configuration.seed)
         unit = self.batches.per_epoch if configuration.unit == "epochs" else 1
@@ -280,6 +307,14 @@ class _Run:
         self.pruning = _pruning(configuration, self.model, unit, self.steps)
         self.course = _Course()
         self.best: dict[str, Tensor] = {}
+        self.snapshot = snapshot
+        self.snapshots: dict[str, list[Tensor]] = {}
+        self._take_snapshot()
+
+    @property
+    def evaluated(self) -> Classifier:
+        """The network that is validated and chosen: the average of the weights, if one is kept."""
+        return self.model if self.average is None else cast("Classifier", self.average.module)
 
     def fit(self, objective: Objective, *, progress: bool, checkpoint_seconds: float) -> None:
         """Train to the end: a period of steps, a look at the validation set, now and then save."""
@@ -315,9 +350,9 @@ class _Run:
             rate *= configuration.learning_rate
             self.optimizer.param_groups[0]["lr"] = rate
             self.dropout.step = step
-            x, y = self.batches(step)
+            x, y, *soft_targets = self.batches(step)
             self.optimizer.zero_grad()
-            loss, logits = objective(model, x, y)
+            loss, logits = objective(model, x, y, *soft_targets)
             loss.backward()
             self._update(step)
             loss_sum += loss.detach() * len(y)
@@ -345,19 +380,38 @@ class _Run:
             density = self.pruning.density(step)
             if density != self.pruning.density(step - 1):
                 prune(self.model, density)
+        if self.average is not None:
+            self.average.update_parameters(self.model)
 
     def _validate(self) -> None:
         """Add the validation accuracy to the curve; keep the network if it is the best so far."""
         course = self.course
         x, y = self.validation
-        accuracy = 100 * int((predict(self.model, x) == y).sum()) / len(y)
+        accuracy = 100 * int((predict(self.evaluated, x) == y).sum()) / len(y)
         course.validation_accuracy.append(accuracy)
+        self._take_snapshot()
         final = self.pruning is None or course.step > self.pruning.end_step
         if final and (course.best_accuracy is None or accuracy > course.best_accuracy):
             course.best_accuracy, course.chosen_at = accuracy, course.step
-            self.best = {name: t.clone() for name, t in self.model.state_dict().items()}
+            self.best = {name: t.clone() for name, t in self.evaluated.state_dict().items()}
         if course.best_accuracy is None:
             course.chosen_at = course.step
+
+    def _take_snapshot(self) -> None:
+        """Add what the snapshot function returns of the network as it is trained now."""
+        if self.snapshot is not None:
+            for name, tensor in self.snapshot(self.model).items():
+                self.snapshots.setdefault(name, []).append(tensor.detach().cpu().clone())
+
+    def snapshot_arrays(self) -> Arrays:
+        """Return the snapshots for the record: those at the curve's points, and the first."""
+        if not self.snapshots:
+            return {}
+        kept = [0] + [look + 1 for look in _kept_looks(self.course)]
+        arrays: Arrays = {SNAPSHOTS + "steps": np.array([0, *self.course.steps])[kept]}
+        for name, taken in self.snapshots.items():
+            arrays[SNAPSHOTS + name] = torch.stack([taken[k] for k in kept]).numpy()
+        return arrays
 
     @contextmanager
     def _dropout_before_head(self) -> Iterator[None]:
@@ -378,9 +432,13 @@ class _Run:
         tensors = {f"model/{name}": t for name, t in self.model.state_dict().items()}
         tensors |= {f"best/{name}": t for name, t in self.best.items()}
         tensors |= {f"adam/{k}": t for k, t in optimizer_tensors(self.optimizer).items()}
+        if self.average is not None:
+            tensors |= {f"average/{name}": t for name, t in self.average.state_dict().items()}
+        tensors |= {f"{SNAPSHOTS}{k}": torch.stack(taken) for k, taken in self.snapshots.items()}
         state = {
             "configuration": self.configuration.to_json(),
             "data": self.data_sha256,
+            "sources": self.sources,
             "course": asdict(self.course),
         }
         write_checkpoint(self.checkpoint, tensors, state)
@@ -390,20 +448,29 @@ class _Run:
         if not self.checkpoint.exists():
             return
         tensors, state = read_checkpoint(self.checkpoint)
-        expected = {"configuration": self.configuration.to_json(), "data": self.data_sha256}
+        expected = {
+            "configuration": self.configuration.to_json(),
+            "data": self.data_sha256,
+            "sources": self.sources,
+        }
         for name, value in expected.items():
-            if state.get(name) != value:
+            if state.get(name, {}) != value:
                 raise ValueError(
                     f"{self.checkpoint}: is of another training: its {name} is not the same; "
                     "delete it to begin anew"
                 )
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "adam": {}}
+        parts: dict[str, dict[str, Tensor]] = {
+            name: {} for name in ("model", "best", "adam", "average", "snapshots")
+        }
         try:
             for key, tensor in tensors.items():
                 part, _, name = key.partition("/")
                 parts[part][name] = tensor.to(self.device)
             self.model.load_state_dict(parts["model"])
             restore_optimizer(self.optimizer, parts["adam"])
+            if self.average is not None:
+                self.average.load_state_dict(parts["average"])
+            self.snapshots = {name: list(t.cpu()) for name, t in parts["snapshots"].items()}
             self.best = parts["best"]
             self.course = _Course(**state["course"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -424,9 +491,26 @@ def predict(model: Classifier, x: Tensor) -> Tensor:
     -------
     Tensor of int64, shape (N,)
     """
+    return logits(model, x).argmax(1)
+
+
+def logits(model: Classifier, x: Tensor) -> Tensor:
+    """Return the logits of each sequence, as in use: no dropout, no gradients.
+
+    Parameters
+    ----------
+    model : Classifier
+        It is left in ``eval`` mode.
+    x : Tensor, shape (N, steps, inputs)
+        On the model's device; taken in large batches.
+
+    Returns
+    -------
+    Tensor, shape (N, outputs)
+    """
     model.eval()
-    with torch.inference_mode():
-        return torch.cat([model(batch).argmax(1) for batch in x.split(_EVALUATION_BATCH)])
+    with torch.no_grad():
+        return torch.cat([model(batch) for batch in x.split(_EVALUATION_BATCH)])
 
 
 @torch.no_grad()
@@ -475,6 +559,7 @@ def _check(
     data: "DataSet",
     network: Callable[[], Classifier] | None,
     objective: Objective,
+    soft_targets: Tensor | None,
 ) -> None:
     """Raise a ValueError unless the data fits the network, and what is special has a name."""
     expected = benchmark(configuration.benchmark)
@@ -490,8 +575,16 @@ def _check(
             f"{expected.name} has {expected.classes} outputs, but {data.name} has "
             f"{data.n_classes} classes"
         )
-    if (network is not None or objective is not cross_entropy) and not configuration.variant:
+    special = network is not None or objective is not cross_entropy or soft_targets is not None
+    if special and not configuration.variant:
         raise ValueError("another network or objective needs a configuration with a variant")
+
+
+def _average(model: Classifier, decay: float | None) -> AveragedModel | None:
+    """Return what keeps the moving average of a network's weights, if it is wanted."""
+    if decay is None:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
 def _pruning(
@@ -602,12 +695,17 @@ def macro_f1(confusion: np.ndarray[Any, Any]) -> float:
     return float(scores.mean())
 
 
-def _curve(course: _Course) -> Curve:
-    """Return the curve with some of its points, the chosen one and the last among them."""
+def _kept_looks(course: _Course) -> list[int]:
+    """Return which looks at the validation set are kept in the record."""
     looks = len(course.validation_accuracy)
     kept = {round(k) for k in np.linspace(0, looks - 1, min(looks, _CURVE_POINTS))}
     kept |= {k for k in range(looks) if course.steps[k] == course.chosen_at}
-    chosen = sorted(kept)
+    return sorted(kept)
+
+
+def _curve(course: _Course) -> Curve:
+    """Return the curve with some of its points, the chosen one and the last among them."""
+    looks, chosen = len(course.validation_accuracy), _kept_looks(course)
 
     def points(values: Sequence[float], digits: int) -> tuple[float, ...]:
         return tuple(float(f"{values[k]:.{digits}g}") for k in chosen)

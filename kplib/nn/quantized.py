@@ -13,7 +13,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeVar, cast, get_args
+from typing import Generic, Literal, TypeVar, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,7 @@ BITS = range(2, 9)  # of a symmetric grid: 1 bit would leave nothing but 0
 SCALE_BYTES = 4
 
 Number = TypeVar("Number", float, Tensor)
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class QuantizedTensor:
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedModel:
+class QuantizedModel(Generic[Model]):
     """A network whose weights lie on a grid, and the integers that say where.
 
     Parameters
@@ -176,7 +177,7 @@ class QuantizedModel:
         How it was done.
     """
 
-    model: nn.Module
+    model: Model
     tensors: Mapping[str, QuantizedTensor]
     scheme: Scheme
 
@@ -204,13 +205,13 @@ class QuantizedModel:
 
 
 def quantize(
-    model: nn.Module,
+    model: Model,
     bits: int = 8,
     *,
     scales: Scales = "matrix",
     biases: bool = True,
     head: bool = False,
-) -> QuantizedModel:
+) -> QuantizedModel[Model]:
     """Round the weights of a trained network to a few bits.
 
     Parameters
@@ -229,8 +230,8 @@ def quantize(
     Raises
     ------
     ValueError
-        If there is no recurrent layer of kplib, one of `torch.nn`, or a parameter that is not
-        finite.
+        If there is no recurrent layer of kplib, one of `torch.nn`, a parametrization, or a
+        parameter that is not finite.
 
     See Also
     --------
@@ -269,13 +270,13 @@ def quantize(
 
 
 def prepare_qat(
-    model: nn.Module,
+    model: Model,
     bits: int = 8,
     *,
     scales: Scales = "matrix",
     biases: bool = True,
     head: bool = False,
-) -> nn.Module:
+) -> Model:
     """Return a copy of a network that is rounded in every forward pass, to be trained.
 
     Its parameters stay exact floats. Where a layer reads one, it gets the rounded values of this
@@ -297,7 +298,7 @@ def prepare_qat(
     Raises
     ------
     ValueError
-        As of `quantize`; and if the model is prepared already.
+        As of `quantize`: a model that is prepared already has a parametrization.
 
     See Also
     --------
@@ -320,15 +321,13 @@ def prepare_qat(
     True
     """
     scheme = Scheme(bits, scales, biases, head)
-    if any(_fake_quantized(module) for module in model.modules()):
-        raise ValueError("the model is prepared already: finish_qat gives the network back")
     model = copy.deepcopy(model)
     for place in list(_places(model, scheme)):
         parametrize.register_parametrization(place.module, place.attribute, place.grid)
     return model
 
 
-def finish_qat(model: nn.Module) -> QuantizedModel:
+def finish_qat(model: Model) -> QuantizedModel[Model]:
     """Return the quantized network that training a prepared one has led to.
 
     Parameters
@@ -346,15 +345,30 @@ def finish_qat(model: nn.Module) -> QuantizedModel:
     ValueError
         If the model is not prepared.
     """
-    model = copy.deepcopy(model)
-    scheme = None
-    for module in list(model.modules()):
-        for attribute, grid in _fake_quantized(module).items():
-            scheme = grid.scheme
-            parametrize.remove_parametrizations(module, attribute, leave_parametrized=False)
-    if scheme is None:
+    schemes = [m.scheme for m in model.modules() if isinstance(m, FakeQuantize)]
+    if not schemes:
         raise ValueError("the model is not prepared for training in few bits: prepare_qat does it")
-    return quantize(model, **asdict(scheme))
+    model = copy.deepcopy(model)
+    for module in list(model.modules()):
+        if parametrize.is_parametrized(module):
+            _take_back(module)
+    return quantize(model, **asdict(schemes[0]))
+
+
+def _take_back(module: nn.Module) -> None:
+    """Make the exact parameters ordinary ones again.
+
+    Not by `remove_parametrizations`: a copy shares its class with what it was copied from, and that
+    would take the parameters off both.
+    """
+    originals = {
+        attribute: cast("nn.Parameter", steps.original)
+        for attribute, steps in cast("nn.ModuleDict", module.parametrizations).items()
+    }
+    module.__class__ = parametrize.type_before_parametrizations(module)
+    del module.parametrizations
+    for attribute, parameter in originals.items():
+        module.register_parameter(attribute, parameter)
 
 
 class FakeQuantize(nn.Module):
@@ -458,6 +472,11 @@ def _places(model: nn.Module, scheme: Scheme) -> Iterator[_Place]:
     """Find all parameters of a scheme; those without an entry are none."""
     modules = dict(model.named_modules())
     for name, module in modules.items():
+        if parametrize.is_parametrized(module):
+            raise ValueError(
+                f"{name or 'the model'} has a parametrization already; if it is prepare_qat's, "
+                "finish_qat takes it off"
+            )
         if isinstance(module, nn.RNNBase):
             raise ValueError(
                 f"{name or 'the model'} is a torch.nn.{type(module).__name__}, which quantize does "
@@ -525,18 +544,6 @@ def _place(name: str, module: nn.Module, attribute: str, grid: FakeQuantize) -> 
 
 def _joined(*names: str) -> str:
     return ".".join(filter(None, names))
-
-
-def _fake_quantized(module: nn.Module) -> dict[str, FakeQuantize]:
-    """Return the grids of a module's own parameters, by their names."""
-    if not parametrize.is_parametrized(module):
-        return {}
-    grids = {}
-    for attribute, steps in cast("nn.ModuleDict", module.parametrizations).items():
-        for step in cast("parametrize.ParametrizationList", steps):
-            if isinstance(step, FakeQuantize):
-                grids[attribute] = step
-    return grids
 
 
 # Errors -------------------------------------------------------------------------------------------

@@ -24,11 +24,24 @@ from kplib.plots.chains import (
     state_norms,
 )
 from kplib.plots.charts import comparison, training_curves
+from kplib.plots.data import (
+    best_of_several,
+    feature_chain,
+    fold_accuracies,
+    learning_rates,
+)
 from kplib.plots.hybrid import accuracy_against_rows, hybrid_blocks, hybrid_sizes
 from kplib.plots.matrices import kron_blocks, product_figure
+from kplib.plots.nearest import caught_against_numbers, late_starts, search_progress
 from kplib.plots.pattern import Pattern, kron_entry, patterns
 from kplib.plots.picture import Picture
 from kplib.plots.products import image_transform, product_times, sparse_stages
+from kplib.plots.results import (
+    accuracy_differences,
+    accuracy_plane,
+    confusion_matrix,
+    learning_curves,
+)
 from kplib.plots.shapes import hidden_size_costs, macs_and_times, shape_map, shape_outlines
 from kplib.plots.sizes import (
     accuracy_against_size,
@@ -53,13 +66,20 @@ __all__ = [
     "accuracies_by_cell",
     "accuracy_against_rows",
     "accuracy_against_size",
+    "accuracy_differences",
+    "accuracy_plane",
     "approximation_shares",
+    "best_of_several",
     "bottlenecks",
+    "caught_against_numbers",
     "cell_flow",
     "comparison",
     "condition_number_ranges",
+    "confusion_matrix",
     "determinant_paths",
     "factor_movement",
+    "feature_chain",
+    "fold_accuracies",
     "gate_activations",
     "hidden_size_costs",
     "hybrid_blocks",
@@ -67,6 +87,9 @@ __all__ = [
     "image_transform",
     "kron_blocks",
     "kron_entry",
+    "late_starts",
+    "learning_curves",
+    "learning_rates",
     "loss_curves",
     "lstm_memory",
     "macs_and_times",
@@ -76,6 +99,7 @@ __all__ = [
     "product_figure",
     "product_times",
     "rank_against_parameters",
+    "search_progress",
     "shape_map",
     "shape_outlines",
     "singular_value_spectra",

@@ -113,9 +113,15 @@ def _places(value, path=()):
 
 
 RAW = to_json(RECORD)
-FREE = {"protocol", "kplib", "machine", "data_options"}  # any JSON is right there
+FREE = {
+    "protocol",
+    "kplib",
+    "machine",
+    "data_options",
+    "variant_options",
+}  # any JSON is right there
 TYPED = [path for path in _places(RAW) if path and not FREE & {*path[:-1]}]
-OPTIONAL = {"validation_accuracy", "diverged_at", "compression", "max_norm", "pruning"}
+OPTIONAL = {"validation_accuracy", "diverged_at", "compression", "max_norm", "pruning", "ema_decay"}
 
 
 def _changed(path, value):

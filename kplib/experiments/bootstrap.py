@@ -1,0 +1,220 @@
+"""How sure an accuracy is: bootstrap intervals over seeds and over test items.
+
+Two things are drawn by chance: the seeds, and the items of the test set. An interval has to count
+both, because either alone says little.
+
+**Three seeds alone prove nothing.** Two techniques with three seeds each can be told apart by no
+permutation test at 5 %: 20 ways to deal six runs into two hands of three leave the most extreme
+outcome a p-value of 2/20. And the mean of three is known to within 2.5 standard deviations only, if
+these deviations are normal:
+
+>>> from scipy import stats
+>>> print(f"{stats.t.ppf(0.975, df=2) / 3**0.5:.2f}")
+2.48
+
+**The test items alone prove little.** There are thousands, so the intervals are narrow; but they
+say how *these* trained networks would do on other items, and not how others of the same technique
+would do.
+
+So both are resampled: the seeds, and the test items. All runs have answered the same items, hence
+one draw of items serves all seeds, and in a comparison both techniques: what makes an item hard for
+both cancels.
+
+**Nothing is counted twice.** The accuracies of the seeds differ also because each stumbles over
+other items. The draw of items has that in it already; so the seeds' deviations are shrunk by what
+the items explain, before they are resampled. Without it the interval of a difference is up to 1.7
+times too wide where the seeds are alike.
+
+**What is left to doubt.** Resampling cannot invent a fourth seed. Where the seeds differ by more
+than the items explain, an interval of three goes little beyond the lowest and the highest of them,
+and has the true mean between in about 3 of 4 cases, not in 95 of 100.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Interval", "accuracy_interval", "difference_interval"]
+
+LEVEL = 0.95
+SAMPLES = 10_000
+
+Answers = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its bootstrap interval.
+
+    Parameters
+    ----------
+    value : float
+        As measured.
+    low, high : float
+        Percentiles of the resampled values.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether all of the interval is on one side of 0."""
+        return self.low > 0 or self.high < 0
+
+
+def accuracy_interval(
+    correct: ArrayLike, *, level: float = LEVEL, samples: int = SAMPLES, seed: int = 0
+) -> Interval:
+    """Return the mean accuracy of several runs, with an interval over seeds and test items.
+
+    Parameters
+    ----------
+    correct : array_like of bool, shape (S, N)
+        Whether run s is right on test item n.
+    level : float, default 0.95
+        Of the interval, between 0 and 1.
+    samples : int, default 10000
+        Bootstrap samples.
+    seed : int, default 0
+        Of the resampling; the same gives the same interval.
+
+    Returns
+    -------
+    Interval
+        In %. Of one run it is over the test items alone.
+
+    Raises
+    ------
+    ValueError
+        If `correct` is no such array, or is empty.
+
+    Notes
+    -----
+    The variance of the resampled means is that of a mean over S seeds and N items that are crossed,
+    sigma_seed^2 / S + sigma_item^2 / N + sigma_residual^2 / (S N): a draw of N items, of which each
+    has the mean of its S answers, gives the last two terms; S - 1 draws of the seeds' deviations
+    the first, when these are shrunk to the variance sigma_seed^2 that an analysis of variance
+    estimates, or to 0 where that is negative. (S draws would give (S - 1) / S of it: 2/3 for three
+    seeds.)
+
+    Costs O(S N + samples * S).
+
+    Source: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, chapter 3, on
+    hierarchical data; Rao and Wu, "Resampling inference with complex survey data", JASA 83, 1988,
+    on S - 1 draws.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> one = accuracy_interval(rng.random((3, 1000)) < 0.9)
+    >>> one.low < one.value < one.high
+    True
+    """
+    return _interval(_runs("correct", correct), None, level, samples, seed)
+
+
+def difference_interval(
+    correct: ArrayLike,
+    rival: ArrayLike,
+    *,
+    level: float = LEVEL,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Return how much more accurate some runs are than others on the same test items.
+
+    Parameters
+    ----------
+    correct, rival : array_like of bool, shapes (S, N) and (R, N)
+        Whether run s is right on test item n; the same items in the same order for both.
+    level, samples, seed
+        As in `accuracy_interval`.
+
+    Returns
+    -------
+    Interval
+        Difference of the mean accuracies in percentage points, above 0 if `correct` is ahead.
+
+    Raises
+    ------
+    ValueError
+        If one of them is no such array, or they do not have as many items.
+
+    Notes
+    -----
+    The items are drawn for both at once, the seeds of each apart: seed 0 of one has nothing to do
+    with seed 0 of the other.
+
+    Examples
+    --------
+    Right on the same items and ten more of a thousand: no doubt, though both accuracies are
+    uncertain by 2.
+
+    >>> rival = np.arange(1000) % 10 > 0
+    >>> better = rival | (np.arange(1000) % 100 == 0)
+    >>> gain, alone = difference_interval([better], [rival]), accuracy_interval([rival])
+    >>> round(gain.value, 6), gain.excludes_zero, alone.high - alone.low > 3
+    (1.0, True, True)
+    """
+    runs, others = _runs("correct", correct), _runs("rival", rival)
+    if runs.shape[1] != others.shape[1]:
+        raise ValueError(f"correct has {runs.shape[1]} test items, but rival has {others.shape[1]}")
+    return _interval(runs, others, level, samples, seed)
+
+
+def _runs(name: str, value: ArrayLike) -> Answers:
+    array = np.asarray(value)
+    if array.ndim != 2 or not array.size or array.dtype != np.bool_:
+        raise ValueError(
+            f"{name} must be an array of bool of shape (seeds, test items), found {array.dtype} "
+            f"of shape {array.shape}"
+        )
+    return array
+
+
+def _interval(
+    runs: Answers, others: Answers | None, level: float, samples: int, seed: int
+) -> Interval:
+    """Return the mean of some runs, less that of others if there are any, with its interval."""
+    rng = np.random.default_rng(seed)
+    items = runs.mean(axis=0)
+    draws = _mean_of_seeds(runs, samples, rng)
+    if others is not None:
+        items = items - others.mean(axis=0)
+        draws -= _mean_of_seeds(others, samples, rng)
+    # Items of one value are drawn by their number: the same, but with few values to draw from.
+    values, counts = np.unique(items.round(12), return_counts=True)
+    draws += rng.multinomial(items.size, counts / items.size, size=samples) @ values / items.size
+    least = 0.0 if others is None else -1.0  # what an accuracy, or a difference, can be
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]).clip(least, 1.0)
+    return Interval(100 * float(items.mean()), 100 * float(low), 100 * float(high))
+
+
+def _mean_of_seeds(runs: Answers, samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return means of resampled seeds as deviations from the mean of all, shape (samples,)."""
+    seeds = len(runs)
+    if seeds == 1:
+        return np.zeros(samples)
+    deviations = runs.mean(axis=1) - runs.mean()
+    variance = deviations.var(ddof=1)
+    noise = _residual_variance(runs) / runs.shape[1]
+    if variance <= noise:
+        return np.zeros(samples)
+    drawn = rng.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=samples) / (seeds - 1)
+    shrunk: NDArray[np.float64] = np.sqrt(1 - noise / variance) * (drawn @ deviations)
+    return shrunk
+
+
+def _residual_variance(runs: Answers) -> float:
+    """Return the variance of an answer that neither its seed nor its item explains."""
+    seeds, items = runs.shape
+    if items == 1:
+        return 0.0
+    mean = runs.mean()
+    total = seeds * items * mean * (1 - mean)
+    of_seeds = items * ((runs.mean(axis=1) - mean) ** 2).sum()
+    of_items = seeds * ((runs.mean(axis=0) - mean) ** 2).sum()
+    return float((total - of_seeds - of_items) / ((seeds - 1) * (items - 1)))

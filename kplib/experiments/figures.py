@@ -1,0 +1,86 @@
+"""What the figures of the results draw from records: points and curves."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kplib.experiments.points import Point
+from kplib.experiments.run_sets import RunSet
+
+__all__ = ["learning_curves", "network_name", "our_points"]
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def our_points(
+    sets: Iterable[RunSet], milliseconds: Mapping[str, float] | None = None
+) -> list[Point]:
+    """Return our networks, with the mean accuracy over their seeds and its interval.
+
+    Parameters
+    ----------
+    sets : iterable of RunSet
+        Of one benchmark, such as those of one protocol of `kplib.experiments.run_sets.protocols`.
+    milliseconds : mapping of str to float, optional
+        Time of one inference, by `Configuration.path`'s name of the network: "baseline", "kp",
+        "lmf-10x". Without the baseline's no speed-up is known.
+
+    Returns
+    -------
+    list of Point
+    """
+    times = milliseconds or {}
+    baseline = times.get("baseline")
+    points = []
+    for one in sets:
+        mine = one.configuration
+        time = times.get(network_name(one))
+        points.append(
+            Point(
+                source="ours",
+                technique=mine.technique,
+                compression=mine.compression,
+                layers=mine.layers,
+                accuracy=one.interval.value,
+                kilobytes=one.kilobytes,
+                low=one.interval.low,
+                high=one.interval.high,
+                speed_up=baseline / time if baseline and time else None,
+            )
+        )
+    return points
+
+
+def network_name(one: RunSet) -> str:
+    """Return the name of a network in its records' paths, such as ``lmf-10x``."""
+    return one.configuration.path.split("/")[1]
+
+
+def learning_curves(sets: Iterable[RunSet]) -> dict[str, list[Curve]]:
+    """Return the validation accuracy of each seed over the training.
+
+    Parameters
+    ----------
+    sets : iterable of RunSet
+        One a technique; of several the last counts.
+
+    Returns
+    -------
+    dict of str to list of (ndarray, ndarray)
+        By technique, for each seed the time in the unit of the configuration's length, and the
+        accuracy then, 0 to 1.
+    """
+    curves: dict[str, list[Curve]] = {}
+    for one in sets:
+        runs = []
+        for run in one.runs:
+            mine, curve = run.record.configuration, run.record.curve
+            a_unit = 1
+            if mine.unit == "epochs":
+                a_unit = math.ceil(run.record.data.examples["train"] / mine.batch_size)
+            accuracies = np.array(curve.validation_accuracy, np.float64) / 100
+            runs.append((np.array(curve.steps, np.float64) / a_unit, accuracies))
+        curves[one.configuration.technique] = runs
+    return curves
