@@ -247,7 +247,7 @@ _TASKS = (
         input_size=2,
         hidden_size=128,
         steps=100,
-        classes=19,
+        classes=2,
     ),
     Benchmark(
         name="pixels-rnn",

@@ -1,5 +1,6 @@
 """The networks of the papers' tables, as PyTorch modules."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -77,7 +78,9 @@ def build(
     return network_of(chosen, _structure(chosen), seed=seed)
 
 
-def network_of(chosen: Recipe, weight: Structure, *, seed: int | None = None) -> Classifier:
+def network_of(
+    chosen: Recipe, weight: Structure, *, seed: int | None = None, **options: Any
+) -> Classifier:
     """Build the network of a recipe, but with gate matrices that are made in another way.
 
     Parameters
@@ -88,6 +91,8 @@ def network_of(chosen: Recipe, weight: Structure, *, seed: int | None = None) ->
         Of the gate matrices.
     seed : int, optional
         As of `build`.
+    **options
+        Of the recurrent layer, such as the nonlinearity of an `RNN`.
 
     Returns
     -------
@@ -102,16 +107,17 @@ def network_of(chosen: Recipe, weight: Structure, *, seed: int | None = None) ->
     True
     """
     if seed is None:
-        return _network(chosen, weight)
+        return _network(chosen, weight, options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _network(chosen, weight)
+        return _network(chosen, weight, options)
 
 
-def _network(chosen: Recipe, weight: Structure) -> Classifier:
+def _network(chosen: Recipe, weight: Structure, options: Mapping[str, Any]) -> Classifier:
     network = chosen.network
     features = network.directions * chosen.hidden_size * (2 if weight.is_complex else 1)
-    return Classifier(_layer(network, chosen, weight), nn.Linear(features, network.classes))
+    layer = _layer(network, chosen, weight, options)
+    return Classifier(layer, nn.Linear(features, network.classes))
 
 
 def _structure(chosen: Recipe) -> Structure:
@@ -129,7 +135,9 @@ def _structure(chosen: Recipe) -> Structure:
     return Dense(init=init)
 
 
-def _layer(network: Benchmark, chosen: Recipe, weight: Structure) -> Recurrent:
+def _layer(
+    network: Benchmark, chosen: Recipe, weight: Structure, special: Mapping[str, Any]
+) -> Recurrent:
     """Return the recurrent layers of the papers' cell."""
     sizes = (network.input_size, chosen.hidden_size, chosen.layers)
     options: dict[str, Any] = {
@@ -137,6 +145,7 @@ def _layer(network: Benchmark, chosen: Recipe, weight: Structure) -> Recurrent:
         "batch_first": True,
         "bidirectional": network.directions == 2,
         "weight": weight,
+        **special,
     }
     if network.cell == "gru":
         return GRU(*sizes, **options, reset_after=False)

@@ -30,6 +30,7 @@ from kplib.experiments.plans import Entry, Plan, chosen_rate, tuning_folder
 from kplib.experiments.records import record_path
 from kplib.experiments.tasks import load as load_data
 from kplib.experiments.variant_training import train
+from kplib.experiments.variants import needs_baseline
 
 __all__ = ["Setting", "local_client", "sweep"]
 
@@ -125,20 +126,29 @@ def sweep(
             submitted[future] = stage, task
             done.add(future)
 
-    for stage in stages:
+    def begin(stage: _Stage) -> None:
         submit(stage, stage.tuning or stage.final)
+
+    for stage in stages:
+        if not stage.after:
+            begin(stage)
     for number, future in enumerate(done, start=1):
         stage, task = submitted[future]
         if future.status == "finished":
+            over = [task]
             report(f"{number}/{total} {future.result()}")
         else:
             error = future.exception()
-            lost = [task, *stage.final] if task in stage.tuning else [task]
-            failed |= {task.name: error for task in lost}
+            over = [task, *stage.final] if task in stage.tuning else [task]
+            failed |= {task.name: error for task in over}
             report(f"{number}/{total} {task.name}: failed: {type(error).__name__}: {error}")
         stage.waits_for.discard(task.name)
         if task in stage.tuning and not stage.waits_for and stage.final[0].name not in failed:
             submit(stage, stage.final)
+        for waiting in [each for each in stages if each.after]:
+            waiting.after.difference_update(each.name for each in over)
+            if not waiting.after:
+                begin(waiting)
     return failed
 
 
@@ -152,16 +162,22 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Stage:
-    """The runs of an entry: those that tune, and those that wait for them."""
+    """The runs of an entry: those that tune, and those that wait for them.
+
+    All of them wait for the runs named in `after`, if there are: the baselines of which a variant
+    takes one to learn from.
+    """
 
     tuning: list[_Task]
     final: list[_Task]
     waits_for: set[str]
+    after: set[str]
 
 
 def _stages(plan: Plan) -> list[_Stage]:
     """Return all runs of a plan, each with its place in the order."""
     places, stages = count(), []
+    baselines: dict[str, set[str]] = {}
     for number, part in enumerate(plan.sweeps, start=1):
         tuning = [
             [
@@ -177,8 +193,13 @@ def _stages(plan: Plan) -> list[_Stage]:
             ]
             for seed in part.seeds
         ]
-        for tasks, final in zip(tuning, zip(*by_seed, strict=True), strict=True):
-            stages.append(_Stage(tasks, list(final), {task.name for task in tasks}))
+        finals = zip(*by_seed, strict=True)
+        for entry, tasks, final in zip(part.entries, tuning, finals, strict=True):
+            before = baselines.setdefault(part.benchmark, set())
+            after = set(before) if needs_baseline(entry.final(part.seeds[0])) else set()
+            stages.append(_Stage(tasks, list(final), {task.name for task in tasks}, after))
+            if entry.technique == "baseline" and not entry.variant:
+                before |= {task.name for task in final}
     return stages
 
 

@@ -95,15 +95,18 @@ def _recipe(configuration: Configuration) -> Recipe:
 
 
 def _made_of(
-    make: Callable[[Recipe], Structure], *, hidden_size: int | None = None
+    make: Callable[[Recipe], Structure], *, hidden_size: int | None = None, **options: Any
 ) -> Callable[[Configuration], Classifier]:
-    """Return what builds a network whose gate matrices are of another structure."""
+    """Return what builds a network whose gate matrices are of another structure.
+
+    The options are of the recurrent layer.
+    """
 
     def network(configuration: Configuration) -> Classifier:
         chosen = _recipe(configuration)
         if hidden_size is not None:
             chosen = replace(chosen, hidden_size=hidden_size)
-        return network_of(chosen, make(chosen), seed=configuration.seed)
+        return network_of(chosen, make(chosen), seed=configuration.seed, **options)
 
     return network
 
@@ -138,14 +141,14 @@ def _kronecker_where_it_fits(shape: Shape) -> Callable[[Configuration], Classifi
 
 
 def _chain(
-    factors: int, *, complex: bool = False, hidden_size: int | None = None
+    factors: int, *, complex: bool = False, **options: Any
 ) -> Callable[[Configuration], Classifier]:
     """Return what builds a network whose W_h are chains of square factors, orthogonal at first."""
     return _made_of(
         lambda chosen: KroneckerChain(
             factors, complex=complex, input=Dense(init=INITIALIZERS[chosen.network.cell])
         ),
-        hidden_size=hidden_size,
+        **options,
     )
 
 
@@ -288,16 +291,23 @@ def _kru() -> Iterator[Variant]:
     about = f"{hidden}; each W_h of eight factors of 2 x 2"
     chain = _chain(8, hidden_size=_KRU_HIDDEN)
     yield from _with_and_without_penalty("kru", about, (("kws-gru", "kp"),), chain, {"layers": 1})
-    where = tuple((task, "kp") for task in TASKS)
-    about = "W_h of seven factors of 2 x 2"
-    yield from _with_and_without_penalty("kru", about, where, _chain(7), {})
-    about = "W_h of seven complex factors of 2 x 2"
-    chain = _chain(7, complex=True)
-    yield from _with_and_without_penalty("complex-kru", about, where, chain, {})
-    yield Variant(
-        name="orthogonal", about="W_h dense, orthogonal at first", group="kru",
-        where=tuple((task, "baseline") for task in TASKS), network=_chain(1),
-    )  # fmt: skip
+    yield from _on_tasks()
+
+
+def _on_tasks() -> Iterator[Variant]:
+    """Real and complex, many factors and one: all with orthogonal W_h and modrelu at first."""
+    for prefix, kind, is_complex in (("", "", False), ("complex-", "complex ", True)):
+        where = tuple((task, "kp") for task in TASKS)
+        about = f"W_h of seven {kind}factors of 2 x 2; modrelu"
+        chain = _chain(7, complex=is_complex, nonlinearity="modrelu")
+        yield from _with_and_without_penalty(f"{prefix}kru", about, where, chain, {})
+        yield Variant(
+            name="unitary" if is_complex else "orthogonal",
+            about=f"W_h dense, {'unitary' if is_complex else 'orthogonal'} at first; modrelu",
+            group="kru",
+            where=tuple((task, "baseline") for task in TASKS),
+            network=_chain(1, complex=is_complex, nonlinearity="modrelu"),
+        )
 
 
 def _with_and_without_penalty(

@@ -27,8 +27,8 @@ def feature_chain(wave: ArrayLike, *stages: tuple[str, str, ArrayLike], seconds:
     wave : array_like, shape (samples,)
         The sound.
     *stages : (str, str, array_like of shape (frames, values))
-        A title, what the rows are, and the numbers, darker for larger ones. Time goes to the right
-        and the first value is at the bottom.
+        A title, what the rows are, and the numbers, in a stronger colour the larger they are. Time
+        goes to the right and the first value is at the bottom.
     seconds : float
         How long the wave is.
 

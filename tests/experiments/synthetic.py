@@ -1,5 +1,7 @@
 """Records as a training would leave them, but with results that a test chooses."""
 
+import dataclasses
+
 import numpy as np
 
 from kplib.experiments.configuration import default_configuration
@@ -34,8 +36,6 @@ def write_run(
     scored_on = options.pop("scored_on", "test")
     configuration = default_configuration(benchmark, technique, seed=seed, **options)
     if scored_on != "test":
-        import dataclasses
-
         configuration = dataclasses.replace(configuration, scored_on=scored_on)
     classes = recipe(benchmark, technique, compression=configuration.compression).network.classes
     if labels is None:

@@ -151,7 +151,7 @@ def test_a_part_that_is_missing_or_more(key, stored):
     raw = dict(RAW)
     del raw[key]
     stored.path.write_text(json.dumps(raw))
-    if key in ("format", "arrays_sha256"):  # these have defaults
+    if key in ("format", "sources", "arrays_sha256"):  # these have defaults
         assert read(stored.path)
     else:
         with pytest.raises(ValueError, match=f"lacks '{key}'"):

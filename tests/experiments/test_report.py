@@ -17,8 +17,9 @@ from kplib.experiments import papers
 from kplib.experiments.bootstrap import accuracy_interval, difference_interval
 from kplib.experiments.figures import learning_curves, our_points
 from kplib.experiments.grouped_table import GroupedTable, Row
-from kplib.experiments.plans import Plan, Sweep
+from kplib.experiments.plans import RECORDED_PLAN, Plan, Sweep, read_plan
 from kplib.experiments.points import paper_points
+from kplib.experiments.records import write
 from kplib.experiments.report import (
     accuracy_table,
     difference_table,
@@ -331,8 +332,6 @@ def test_partial_data_are_named(tmp_path):
 def test_the_places_of_a_pruned_network_are_counted_beside_it(tmp_path):
     stored = write_run(tmp_path, "mnist-lstm", "pruned")
     network = dataclasses.replace(stored.record.network, index_bytes=2048)
-    from kplib.experiments.records import write
-
     write(tmp_path, dataclasses.replace(stored.record, network=network), stored.arrays)
     (row,) = tables(tmp_path)[0].rows
     assert f"With the places of its non-zeros {network.kilobytes + 2:.2f} KB." in row.below
@@ -518,8 +517,6 @@ def main(monkeypatch, capsys, *arguments):
 def test_the_command_prints_every_table(folder, monkeypatch, capsys):
     status, out, err = main(monkeypatch, capsys, "--folder", folder, "--no-matrices")
     assert (status, err) == (0, "")
-    from kplib.experiments.plans import RECORDED_PLAN, read_plan
-
     expected = tables(folder, plan=read_plan(RECORDED_PLAN))
     assert out == "\n\n".join(map(str, expected)) + "\n"
     one = main(monkeypatch, capsys, "mnist-lstm", "--folder", folder)[1]

@@ -50,15 +50,30 @@ def test_copy_memory_cannot_be_told_from_the_end():
 
 
 @pytest.mark.parametrize("steps", [2, 3, 17])
-def test_the_sums_of_the_marked_digits(steps):
+def test_the_sums_of_the_marked_numbers(steps):
     data = adding(steps=steps, **FEW)
     for part in parts(data):
-        digits, marks = 9 * part.x[..., 0], part.x[..., 1]
-        np.testing.assert_allclose(digits, digits.round(), atol=1e-5)
+        numbers, marks = part.x[..., 0], part.x[..., 1]
+        assert 0 <= numbers.min() < numbers.max() < 1
+        assert set(np.unique(marks)) == {0, 1} or steps == 2
         assert (marks[:, : steps // 2].sum(1) == 1).all()
         assert (marks[:, steps // 2 :].sum(1) == 1).all()
-        np.testing.assert_array_equal((digits * marks).sum(1).round().astype(int), part.y)
-    assert data.n_classes == 19
+        sums = [row[mark == 1].sum() for row, mark in zip(numbers, marks, strict=True)]
+        np.testing.assert_array_equal(np.array(sums) > 1, part.y)
+    assert data.n_classes == 2
+
+
+def test_what_one_number_tells_of_the_sum():
+    data = adding(steps=6, train=4000, validation=1, test=1)
+    numbers, marks = data.train.x[..., 0], data.train.x[..., 1]
+    for half in (slice(0, 3), slice(3, 6)):
+        one = (numbers[:, half] * marks[:, half]).sum(1)
+        assert 100 * np.mean((one > 0.5) == data.train.y) == pytest.approx(
+            data.protocol["accuracy with one number remembered, %"], abs=2.5
+        )
+    assert 100 * data.train.y.mean() == pytest.approx(
+        data.protocol["accuracy without memory, %"], abs=2.5
+    )
 
 
 @pytest.mark.parametrize("make", [copy_memory, adding])

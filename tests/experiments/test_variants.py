@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 
+import distributed
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from kplib.experiments.benchmarks import BENCHMARKS, TASKS, benchmark
 from kplib.experiments.plans import Plan, Sweep
 from kplib.experiments.recipes import recipe
 from kplib.experiments.records import iterate
+from kplib.experiments.sweeps import Setting, sweep
 from kplib.experiments.tasks import task_configuration
 from kplib.experiments.training import checkpoint_path, cross_entropy, load_network, predict
 from kplib.experiments.variant_training import (
@@ -144,8 +146,12 @@ def test_kronecker_recurrent_units_of_the_papers_size():
             (chain,) = [m for m in model.modules() if isinstance(m, ChainWeight)]
             assert chain.rows == 128
             assert chain.complex == name.startswith("complex")
+            assert model.rnn.nonlinearity == "modrelu"
         dense = network(configured(task, "baseline", variant="orthogonal"))
-        assert parameter_count(dense) == parameter_count(network(configured(task, "baseline")))
+        own = network(configured(task, "baseline"))
+        assert parameter_count(dense) == parameter_count(own) + 128  # the biases of modrelu
+        W = dense.rnn.cells["l0"].weight.hidden.matrix().detach()[0]
+        torch.testing.assert_close(W @ W.T, torch.eye(128), rtol=0, atol=1e-5)
 
 
 def test_all_else_is_the_techniques_own():
@@ -512,19 +518,51 @@ def test_the_command_lists_the_variants(monkeypatch, capsys):
 
 
 def test_a_plan_has_variants():
-    sweep = Sweep(
+    plain = Sweep(
         benchmark="usps-fastrnn", techniques=("kp",), variants=("", "rank-24"), seeds=(0,),
         learning_rates=(0.01, 0.03), length=8, tuning_length=4, schedule="cosine",
     )  # fmt: skip
-    names = [entry.name for entry in Plan(sweeps=(sweep,)).entries]
+    names = [entry.name for entry in Plan(sweeps=(plain,)).entries]
     assert names == ["usps-fastrnn/kp", "usps-fastrnn/kp-rank-24"]
-    assert [run.variant for run in sweep.entries[1].tuning] == ["rank-24", "rank-24"]
+    assert [run.variant for run in plain.entries[1].tuning] == ["rank-24", "rank-24"]
     task = Sweep(benchmark="copy-rnn", techniques=("kp",), variants=("kru",), seeds=(0,), length=50)
     assert task.entries[0].final(0).data == "copy-memory"
     with pytest.raises(ValueError, match="no variant 'rank-5'"):
         Sweep(benchmark="usps-fastrnn", techniques=("kp",), variants=("rank-5",), seeds=(0,))
     with pytest.raises(ValueError, match="needs variants"):
         Sweep(benchmark="usps-fastrnn", techniques=("kp",), variants=(), seeds=(0,))
+
+
+def test_a_sweep_waits_for_the_baseline(tmp_path):
+    """With two workers: both variants could begin at once, but would find nothing to learn from."""
+    common = {"benchmark": "usps-fastrnn", "seeds": (0,), "schedule": "cosine"}
+    common |= {"learning_rates": (0.01, 0.03), "tuning_length": 4, "length": 4}
+    plan = Plan(
+        sweeps=(
+            Sweep(techniques=("baseline",), **common),
+            Sweep(techniques=("kp",), variants=("from-trained", "distilled", "rank-1"), **common),
+        )
+    )
+    data, lines = data_of("usps-fastrnn"), []
+    setting = Setting(folder=tmp_path, load=lambda name: data)
+    with distributed.Client(
+        processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as client:
+        assert sweep(plan, client, setting, lines.append) == {}
+    assert len(lines) == 12
+    baseline = next(
+        k for k, line in enumerate(lines) if "baseline/seed-0" in line and "test" in line
+    )
+    learnt = [k for k, line in enumerate(lines) if "from-trained" in line or "distilled" in line]
+    assert baseline < min(learnt)
+    assert len(list(iterate(tmp_path))) == 4
+    (trained,) = (r.record for r in iterate(tmp_path, technique="baseline"))
+    for stored in iterate(tmp_path, technique="kp"):
+        learns = stored.record.configuration.variant != "rank-1"
+        expected = {"baseline"} if learns else set()
+        assert set(stored.record.sources) == expected
+        if learns:
+            assert stored.record.sources["baseline"].startswith(trained.configuration.path)
 
 
 def test_torchs_average_is_what_the_checkpoint_keeps():
