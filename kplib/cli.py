@@ -56,6 +56,7 @@ def build_app() -> typer.Typer:
     bench = typer.Typer(help="Benchmarks, timed in turns.", no_args_is_help=True)
     app.callback()(_root)
     app.command("shapes")(shapes)
+    app.command("export")(export)
     app.add_typer(bench, name="bench")
     data = typer.Typer(help="The data sets.", no_args_is_help=True)
     app.add_typer(data, name="data")
@@ -64,6 +65,7 @@ def build_app() -> typer.Typer:
     data.command("verify")(verify_data)
     bench.callback()(_group)  # so that one command below it is still called by its name
     bench.command("matvec")(matvec)
+    bench.command("network")(network)
     bench.command("train")(train)
     app.command("train")(train_network)
     app.command("sweep")(sweep)
@@ -167,6 +169,44 @@ def verify_data(
         raise typer.Exit(1)
 
 
+def export(
+    benchmark: Annotated[str, typer.Argument(help="Such as usps-fastrnn.")],
+    technique: Annotated[str, typer.Argument(help="baseline, small, pruned, lmf, kp or hkp.")],
+    path: Annotated[Path, typer.Argument(help="build/usps writes build/usps.h and build/usps.c.")],
+    weights: Annotated[
+        Literal["float32", "int8"], typer.Option(help="How the constants are stored.")
+    ] = "float32",
+    state: Annotated[
+        Path | None, typer.Option(help="The trained state_dict, a .safetensors file.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Without --state: of weights that are not trained.")
+    ] = None,
+    compression: Annotated[int | None, typer.Option(help="As of kplib.build.")] = None,
+    layers: Annotated[int | None, typer.Option(help="As of kplib.build.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="With which the C names begin; by default the file's.")
+    ] = None,
+) -> None:
+    """Write a network of the papers' tables as a C header and source for a microcontroller."""
+    from kplib.engine.export import export_c, load_state
+
+    try:
+        if (state is None) == (seed is None):
+            raise ValueError("name either --state or --seed: trained weights, or random ones")
+        model = kplib.build(benchmark, technique, compression=compression, layers=layers, seed=seed)
+        if state is not None:
+            load_state(model, state)
+        written = export_c(model, path, weights=weights, name=name)
+    except ValueError as error:
+        _print_error(error)
+        raise typer.Exit(2) from None
+    print(
+        f"{written.header} and {written.source}: {written.weight_bytes:,} bytes of constants, "
+        f"{written.state_bytes:,} bytes of RAM"
+    )
+
+
 def matvec(
     shapes: Annotated[
         str,
@@ -211,6 +251,44 @@ def matvec(
         json_path=json,
         arguments=sys.argv[1:],
     )
+
+
+def network(
+    benchmarks: Annotated[
+        list[str] | None, typer.Argument(metavar="[BENCHMARK]...", help="All, unless given.")
+    ] = None,
+    technique: Annotated[
+        list[str] | None,
+        typer.Option(help="kp, hkp, lmf, pruned or small, beside the baseline; may be repeated."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Timed samples of each entry.")] = 25,
+    threads: Annotated[int, typer.Option(min=1, help="Of the runtimes; C++ loops have one.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the weights and the sequence.")] = 0,
+    torch_compile: Annotated[
+        bool, typer.Option("--torch-compile", help="Wait for torch.compile too: minutes.")
+    ] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Measure peaks too, a process each: minutes.")
+    ] = False,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the record there; in a folder, under its own name.")
+    ] = None,
+) -> None:
+    """Time whole networks, one sequence at batch 1, compiled by kplib and run by its peers.
+
+    Every peer's logits are checked against float64 first. Peers take turns; medians over the
+    rounds. Losses are in the tables too, and peers that are not there are named.
+    """
+    from kplib.bench import command
+    from kplib.bench.network import chosen_specs
+
+    try:
+        chosen = chosen_specs(benchmarks, technique)
+    except ValueError as error:
+        _print_error(error)
+        raise typer.Exit(2) from None
+    settings = command.NetworkSettings(rounds, threads, seed, torch_compile, memory)
+    command.network(chosen, settings, json, sys.argv[1:])
 
 
 def train(

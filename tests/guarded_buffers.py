@@ -58,7 +58,7 @@ def check_matvec(shape, dtype, at_end):
     assert (op(x) == W @ x).all(), shape
 
 
-def check_network(sizes, kind, at_end):
+def check_network(sizes, cell, weight, at_end):
     """A classifier: input, hidden units, classes."""
     import torch
 
@@ -66,8 +66,12 @@ def check_network(sizes, kind, at_end):
 
     torch.manual_seed(0)
     input_size, hidden_size, classes = sizes
-    layer = nn.LSTM(input_size, hidden_size, weight=getattr(nn, kind)())
-    model = nn.Classifier(layer, torch.nn.Linear(hidden_size, classes))
+    both = cell == "GRU"
+    layer = getattr(nn, cell)(input_size, hidden_size, weight=weight, bidirectional=both)
+    for each in layer.cells.values():
+        if hasattr(each.weight, "prune_to"):
+            each.weight.prune_to()
+    model = nn.Classifier(layer, torch.nn.Linear((1 + both) * hidden_size, classes))
     net = kplib.compile(model)
     x = guarded(7 * input_size, np.float32, at_end).reshape(7, input_size)
     x[:] = torch.randn(7, input_size)
@@ -87,9 +91,16 @@ def main(what):
                 for dtype in (np.float32, np.float64):
                     check_matvec(shape, dtype, at_end)
         elif what == "network":
-            for sizes in [(28, 40, 10), (10, 118, 12), (4, 6, 3), (6, 9, 1)]:
-                for kind in ("Dense", "Kronecker"):
-                    check_network(sizes, kind, at_end)
+            from kplib.nn import Dense, Hybrid, Kronecker, KroneckerChain, LowRank, Sparse
+
+            for sizes, cell, weight in [
+                ((28, 40, 10), "LSTM", Kronecker()), ((10, 118, 12), "LSTM", Kronecker()),
+                ((4, 6, 3), "LSTM", Dense()), ((6, 9, 1), "GRU", Kronecker()),
+                ((5, 37, 2), "GRU", LowRank(3)), ((16, 32, 10), "FastRNN", Kronecker()),
+                ((3, 12, 5), "RNN", KroneckerChain([3, 4])), ((3, 37, 2), "RNN", Sparse(0.05)),
+                ((5, 7, 2), "LSTM", Hybrid(1)),
+            ]:  # fmt: skip
+                check_network(sizes, cell, weight, at_end)
         else:  # the guards themselves: one byte too many
             ctypes.string_at(guarded(8, np.float32, True).ctypes.data, 33)
     print("nothing touched the guards")

@@ -316,6 +316,12 @@ PICTURES = {
     ),
     "training_curves": partial(plots.training_curves, RUNS),
     "training_curves, one epoch": partial(plots.training_curves, {"hkp": [0.0], "lmf": [1.0]}),
+    "version_times": partial(
+        plots.version_times, {"1 loops": 3.7e-6, "2 sizes known": 1.3e-6, "3 packed": 2e-8}
+    ),
+    "version_times, one": partial(plots.version_times, {"it": 1e-9}),
+    "version_times, close": partial(plots.version_times, {"a": 7.5e-8, "compile_kron": 7.9e-8}),
+    "version_times, slow": partial(plots.version_times, {"a": 2.0, "compile_kron": 2e-8}),
 }
 every_picture = pytest.mark.parametrize("name", PICTURES)
 

@@ -90,6 +90,21 @@ def find_qemu() -> str | None:
     return _which("qemu-aarch64-static", "qemu-aarch64")
 
 
+def find_arm_compiler() -> str | None:
+    """Return the C compiler for Cortex-M if it has a C library."""
+    return _compiles("arm-none-eabi-gcc", "-mcpu=cortex-m0", "-mthumb")
+
+
+def find_avr_compiler() -> str | None:
+    """Return the C compiler for the Arduino Uno if it has a C library."""
+    return _compiles("avr-gcc", "-mmcu=atmega328p")
+
+
+def find_simavr() -> str | None:
+    """Return the simulator of the Arduino Uno."""
+    return _which("simavr")
+
+
 def find_git() -> str | None:
     """Return git, with which the tests list the repository's files."""
     return _which("git")
@@ -97,6 +112,16 @@ def find_git() -> str | None:
 
 def _which(*names: str) -> str | None:
     return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+def _compiles(name: str, *flags: str) -> str | None:
+    """Return the path of a C compiler that finds <math.h>: Debian has the libraries apart."""
+    path = shutil.which(name)
+    if path is None:
+        return None
+    command = [path, *flags, "-x", "c", "-fsyntax-only", "-"]
+    done = subprocess.run(command, input=b"#include <math.h>", capture_output=True, check=False)
+    return path if done.returncode == 0 else None
 
 
 def _starts(path: str) -> bool:
@@ -164,6 +189,24 @@ GROUPS = {
             find_qemu,
             ["qemu-user-static"],
             "Fedora: dnf install qemu-user-static",
+        ),
+        Prerequisite(
+            "a C compiler for Cortex-M, with a library",
+            find_arm_compiler,
+            ["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"],
+            "Fedora: dnf install arm-none-eabi-gcc arm-none-eabi-newlib",
+        ),
+        Prerequisite(
+            "a C compiler for AVR, with a library",
+            find_avr_compiler,
+            ["gcc-avr", "avr-libc"],
+            "Fedora: dnf install avr-gcc avr-libc",
+        ),
+        Prerequisite(
+            "the simulator of the Arduino Uno",
+            find_simavr,
+            ["simavr"],
+            "Fedora: dnf install simavr",
         ),
         Prerequisite(
             "Eigen's headers",

@@ -1,10 +1,10 @@
-"""The command ``kplib bench matvec``: run, print as it goes, leave a record."""
+"""The commands ``kplib bench matvec`` and ``network``: run, print as it goes, leave a record."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -25,7 +25,10 @@ from kplib.bench.record import write_json
 from kplib.errors import ShapeError
 from kplib.shapes import FactorShape, algorithm4
 
-_WIDTH = 120
+if TYPE_CHECKING:
+    from kplib.bench.network import NetworkSpec, NetworkTable
+
+_MATVEC_WIDTH, _NETWORK_WIDTH = 120, 140
 
 
 @dataclass(frozen=True)
@@ -104,12 +107,11 @@ def matvec(
     arguments : sequence of str
         Of the command, for the record.
     """
-    console = Console(highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDTH)
+    console = _console(_MATVEC_WIDTH)
     progress = Console(stderr=True, highlight=False)
     provenance: dict[str, Any] = machine.provenance(arguments)
-    _print_head(console, provenance, settings)
+    _print_head(console, provenance)
+    _print_conditions(console, provenance, settings.rounds, threads=1)
     tables: list[Table] = []
     for case in cases:
         for time_case, everyone in ((python_table, PYTHON_PEERS), (cpp_table, NATIVE_PEERS)):
@@ -126,28 +128,100 @@ def matvec(
     report.print_targets(console, found)
     if json_path is not None:
         options = asdict(settings) | {"random": random, "min_sample_seconds": MIN_SECONDS}
-        # Once more: by now the peers have loaded what they need, and the load may have changed.
-        provenance |= {
-            "libraries": machine.libraries(),
-            "load_average_after": machine.load_average(),
-        }
-        path = _file(json_path, str(provenance["machine"]["cpu"]))
+        provenance |= _afterwards()
+        path = _file(json_path, "matvec", str(provenance["machine"]["cpu"]))
         write_json(path, report.record(provenance, options, tables, drawn, found))
         console.print(f"record: {path}")
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What was asked for: the options of ``kplib bench network``, as they enter the record."""
+
+    rounds: int
+    threads: int
+    seed: int
+    torch_compile: bool
+    memory: bool
+
+
+def network(
+    chosen: "Mapping[str, Sequence[NetworkSpec]]",
+    settings: NetworkSettings,
+    json_path: Path | None,
+    arguments: Sequence[str],
+) -> None:
+    """Run the benchmark of whole networks: every table when it is done, the targets at the end.
+
+    Parameters
+    ----------
+    chosen : mapping of str to sequence of NetworkSpec
+        Networks by benchmark, from :func:`kplib.bench.network.chosen_specs`.
+    settings : NetworkSettings
+        The other options.
+    json_path : Path or None
+        Where the record goes; a folder means its own name in there.
+    arguments : sequence of str
+        Of the command, for the record.
+    """
+    import torch
+
+    from kplib.bench import network_report
+    from kplib.bench.network import network_case, network_table, network_targets
+
+    console, progress = _console(_NETWORK_WIDTH), Console(stderr=True, highlight=False)
+    provenance: dict[str, Any] = machine.provenance(arguments)
+    _print_head(console, provenance)
+    _print_conditions(console, provenance, settings.rounds, settings.threads)
+    tables: list[NetworkTable] = []
+    before = torch.get_num_threads()
+    try:
+        for specs in chosen.values():
+            cases = [
+                network_case(spec, seed=settings.seed, threads=settings.threads) for spec in specs
+            ]
+            table = network_table(
+                cases, settings.rounds, torch_compile=settings.torch_compile,
+                memory=settings.memory, show=progress.print,
+            )  # fmt: skip
+            tables.append(table)
+            network_report.print_network_table(console, table)
+    finally:
+        torch.set_num_threads(before)
+    found = network_targets(tables)
+    network_report.print_network_targets(console, found)
+    if json_path is not None:
+        networks = {name: [spec.label for spec in specs] for name, specs in chosen.items()}
+        options = {"networks": networks, **asdict(settings), "min_sample_seconds": MIN_SECONDS}
+        provenance |= _afterwards()
+        path = _file(json_path, "network", str(provenance["machine"]["cpu"]))
+        write_json(path, network_report.record(provenance, options, tables, found))
+        console.print(f"record: {path}")
+
+
+def _console(width: int) -> Console:
+    """Return the console to print tables on: as wide as the terminal, or as they need."""
+    console = Console(highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(highlight=False, width=width)
+
+
+def _afterwards() -> dict[str, Any]:
+    """Return what has changed: the peers have loaded what they need, and the load is another."""
+    return {"libraries": machine.libraries(), "load_average_after": machine.load_average()}
 
 
 def _asked(everyone: Sequence[Peer], which: str) -> list[Peer]:
     return [peer for peer in everyone if which == "all" or not peer.slow_import]
 
 
-def _file(path: Path, cpu: str) -> Path:
+def _file(path: Path, benchmark: str, cpu: str) -> Path:
     """Return the path itself, or the default name in it if it is a folder."""
     if path.suffix == ".json" and not path.is_dir():
         return path
-    return path / f"matvec-{re.sub(r'[^a-z0-9]+', '-', cpu.lower()).strip('-')}.json"
+    return path / f"{benchmark}-{re.sub(r'[^a-z0-9]+', '-', cpu.lower()).strip('-')}.json"
 
 
-def _print_head(console: Console, provenance: dict[str, Any], settings: Settings) -> None:
+def _print_head(console: Console, provenance: dict[str, Any]) -> None:
     about, load = provenance["machine"], machine.load_average()
     console.print(
         f"{about['cpu']}, {about['architecture']}, {' '.join(about['vector_extensions'])}; "
@@ -157,11 +231,19 @@ def _print_head(console: Console, provenance: dict[str, Any], settings: Settings
         console.print(
             f"{blas['loaded_by']}: {blas['name']} {blas['version']}, kernels for {blas['kernels']}"
         )
+
+
+def _print_conditions(
+    console: Console, provenance: dict[str, Any], rounds: int, threads: int
+) -> None:
+    """Print how the works are timed, and a warning if others keep the machine busy."""
+    count = "one thread" if threads == 1 else f"{threads} threads"
     console.print(
-        f"float32, one thread, {settings.rounds} rounds in turns, samples of at least "
+        f"float32, {count}, {rounds} rounds in turns, samples of at least "
         f"{MIN_SECONDS * 1e3:g} ms; medians, nothing subtracted\n"
     )
-    if load and load[0] > 0.5 * about["cores"]:
+    load = machine.load_average()
+    if load and load[0] > 0.5 * provenance["machine"]["cores"]:
         console.print(
             "[bold]The machine is busy: trust the ratios less, the times not at all.[/bold]\n"
         )

@@ -22,6 +22,7 @@ VECTOR_EXTENSIONS = (
 LIBRARIES = (
     "numpy", "scipy", "numba", "torch", "cppyy", "cppyy-cling",
     "pyfastkron", "pylops", "linear-operator", "pykronecker", "jax", "jaxlib",
+    "onnx", "onnxruntime", "onnxscript", "openvino",
 )  # fmt: skip
 
 

@@ -147,15 +147,31 @@ def matvec_call(function: int, weights: Any, case: Case, macs: int, **more: Any)
     """
     x, y = case.x, empty_result(case)
     address = weights if isinstance(weights, int) else ctypes.addressof(weights)
+    sampler = loop_sampler(function, address, x, y)
+    return Call(sampler, once(sampler, y), macs, **more)
+
+
+def loop_sampler(function: int, weights: int, x: np.ndarray, y: np.ndarray) -> Sampler:
+    """Return a sampler that calls ``void f(const void* weights, const void* x, void* y)`` in C++.
+
+    Parameters
+    ----------
+    function, weights : int
+        Addresses of f and of its first argument, which the caller keeps alive.
+    x, y : ndarray
+        Its other arguments; kept alive by the sampler.
+    """
     loop = _loop("bench_matvec", *[ctypes.c_void_p] * 4, ctypes.c_int64)
 
     def sampler(loops: int) -> float:
-        return loop(function, address, x.ctypes.data, y.ctypes.data, loops)
+        return loop(function, weights, x.ctypes.data, y.ctypes.data, loops)
 
-    return Call(sampler, _once(sampler, y), macs, **more)
+    return sampler
 
 
-def _once(sampler: Sampler, y: np.ndarray) -> Callable[[], np.ndarray]:
+def once(sampler: Sampler, y: np.ndarray) -> Callable[[], np.ndarray]:
+    """Return the function that runs a sampler once and returns what it left in y."""
+
     def result() -> np.ndarray:
         y.fill(np.nan)
         sampler(1)
@@ -194,7 +210,7 @@ def _sgemv(by_rows: bool) -> Callable[[Case], Call]:
         def sampler(loops: int) -> float:
             return loop(sgemv, trans, m, n, W.ctypes.data, x.ctypes.data, y.ctypes.data, loops)
 
-        return Call(sampler, _once(sampler, y), m * n)
+        return Call(sampler, once(sampler, y), m * n)
 
     return make
 
@@ -212,17 +228,24 @@ def _kplib(compiled: Callable[[Case], Compiled]) -> Callable[[Case], Call]:
     return make
 
 
-def _eigen_library() -> ctypes.CDLL:
+def eigen_library(source: str = "eigen.cpp") -> ctypes.CDLL:
+    """Return a file of ``native/``, compiled against the system's Eigen.
+
+    Raises
+    ------
+    Unavailable
+        Without a compiler or Eigen; it says which Debian package that is.
+    """
     folders = [f"-I{folder}" for folder in _EIGEN_FOLDERS if Path(folder).is_dir()]
     try:
-        return build("eigen.cpp", *folders)
+        return build(source, *folders)
     except Unavailable as reason:
         raise Unavailable(f"{reason} (Debian: libeigen3-dev)") from None
 
 
 def _eigen_dense(by_rows: bool) -> Callable[[Case], Call]:
     def make(case: Case) -> Call:
-        library, shape = _eigen_library(), case.shape
+        library, shape = eigen_library(), case.shape
         W = case.W if by_rows else np.asfortranarray(case.W)
         name = "bench_eigen_row_major" if by_rows else "bench_eigen_column_major"
         weights = _Dense(W.ctypes.data, shape.m, shape.n)
@@ -233,7 +256,7 @@ def _eigen_dense(by_rows: bool) -> Callable[[Case], Call]:
 
 
 def _eigen_algorithm1(case: Case) -> Call:
-    library, shape = _eigen_library(), case.shape
+    library, shape = eigen_library(), case.shape
     A, B = np.asfortranarray(case.A), np.asfortranarray(case.B)
     weights = _Factors(A.ctypes.data, B.ctypes.data, *shape.a_shape, *shape.b_shape)
     # Written down, it is (B X) A^T, whatever the other order would cost.

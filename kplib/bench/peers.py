@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,6 +36,18 @@ TOLERANCE = 1e-5
 
 class Unavailable(Exception):
     """A peer that cannot be timed here; the message is the reason that the tables show."""
+
+
+class Expected(Protocol):
+    """What every case has: its exact result in float64, and what errors are measured against."""
+
+    @property
+    def exact(self) -> np.ndarray:
+        """The result, float64."""
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What an error of each entry is divided by, of the same shape."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,8 @@ class Call:
         The Python expression that is timed; empty for a C++ peer.
     keep_alive : object
         Owns memory that `sampler` reads by address: keep the Call while you sample.
+    tolerance : float
+        Largest error allowed; more where the weights are stored in fewer bits.
     """
 
     sampler: Sampler
@@ -140,8 +154,9 @@ class Call:
     note: str = ""
     how: str = ""
     keep_alive: object = None
+    tolerance: float = TOLERANCE
 
-    def error(self, case: Case) -> float:
+    def error(self, case: Expected) -> float:
         """Return the largest error of one run, relative to |W| |x|; NaN counts as infinite."""
         exact = case.exact if self.exact is None else self.exact
         scale = case.scale if self.scale is None else self.scale
@@ -169,12 +184,12 @@ class Peer:
     """
 
     name: str
-    make: Callable[[Case], Call]
+    make: Callable[[Any], Call]
     package: str = ""
     slow_import: bool = field(default=False, kw_only=True)
 
 
-def prepare(peers: Sequence[Peer], case: Case) -> tuple[dict[str, Call], dict[str, str]]:
+def prepare(peers: Sequence[Peer], case: Expected) -> tuple[dict[str, Call], dict[str, str]]:
     """Make peers ready and check the result of each against float64.
 
     Parameters
@@ -215,10 +230,10 @@ def prepare(peers: Sequence[Peer], case: Case) -> tuple[dict[str, Call], dict[st
                 f"failed: {type(failure).__name__}: {str(failure).partition(chr(10))[0]}"
             )
         else:
-            if error <= TOLERANCE:
+            if error <= call.tolerance:
                 calls[peer.name] = call
             else:
-                left_out[peer.name] = f"wrong result: error {error:.1e} of |W| |x|"
+                left_out[peer.name] = f"wrong result: relative error {error:.1e}"
     return calls, left_out
 
 

@@ -44,7 +44,7 @@ def print_table(console: Console, table: Table) -> None:
         f"{table.case}: {shape.m} x {shape.n} = {shape}, {_SETTINGS[table.setting]} "
         f"({shape.macs:,} MACs, {ratio:.1f} times fewer than dense)"
     )
-    grid = _grid("peer", "median", "p10 - p90", f"times {table.baseline}", title=title)
+    grid = plain_grid("peer", "median", "p10 - p90", f"times {table.baseline}", title=title)
     if table.setting == "cpp":
         grid.add_column("of peak", justify="right")
     for row in table.rows:
@@ -97,7 +97,7 @@ def print_targets(console: Console, found: Sequence[Target]) -> None:
     """Print what was promised beside what was measured."""
     if not found:
         return
-    grid = _grid("target", "wanted", "measured", "met", title="targets")
+    grid = plain_grid("target", "wanted", "measured", "met", title="targets")
     for target in found:
         measured = "not measured" if target.measured is None else f"{target.measured:.2f}"
         style = None if target.met else "bold red"
@@ -106,7 +106,8 @@ def print_targets(console: Console, found: Sequence[Target]) -> None:
     console.print(grid)
 
 
-def _grid(*headers: str, title: str) -> Grid:
+def plain_grid(*headers: str, title: str) -> Grid:
+    """Return an empty table without lines; every column but the first is set to the right."""
     grid = Grid(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False)
     for i, header in enumerate(headers):
         grid.add_column(Text(header), justify="right" if i else "left", no_wrap=True)
@@ -147,8 +148,14 @@ def record(
     }
 
 
-def _digits(value: float | None, digits: int = 4) -> float | None:
-    """Return the value with as many significant digits as a timing is good for."""
+def significant(value: float | None, digits: int = 4) -> float | None:
+    """Return the value with as many significant digits as a timing is good for.
+
+    Examples
+    --------
+    >>> significant(0.123456)
+    0.1235
+    """
     return None if value is None else float(f"{value:.{digits}g}")
 
 
@@ -156,15 +163,17 @@ def _shape(shape: FactorShape) -> dict[str, object]:
     return asdict(shape) | {"macs": shape.macs, "dense_macs": shape.m * shape.n}
 
 
-def _nanoseconds(timing: Timing) -> dict[str, object]:
+def timing_record(timing: Timing) -> dict[str, object]:
+    """Return median, p10 and p90 in nanoseconds per call."""
     values = {"median": timing.median, "p10": timing.p10, "p90": timing.p90}
-    return {name: _digits(1e9 * value) for name, value in values.items()}
+    return {name: significant(1e9 * value) for name, value in values.items()}
 
 
-def _speedup(gain: Speedup | None) -> dict[str, object] | None:
+def speedup_record(gain: Speedup | None) -> dict[str, object] | None:
+    """Return its numbers by name; None for none."""
     if gain is None:
         return None
-    return {name: _digits(value) for name, value in asdict(gain).items()}
+    return {name: significant(value) for name, value in asdict(gain).items()}
 
 
 def _row(row: Row) -> dict[str, object]:
@@ -173,12 +182,12 @@ def _row(row: Row) -> dict[str, object]:
         "note": row.note,
         "how": row.how,
         "macs": row.macs,
-        "nanoseconds": _nanoseconds(row.timing),
+        "nanoseconds": timing_record(row.timing),
         "rounds": len(row.timing.seconds),
         "calls_per_sample": row.timing.loops,
-        "speedup": _speedup(row.speedup),
-        "fraction_of_peak": _digits(row.peak_fraction),
-        "relative_error": _digits(row.relative_error),
+        "speedup": speedup_record(row.speedup),
+        "fraction_of_peak": significant(row.peak_fraction),
+        "relative_error": significant(row.relative_error),
     }
 
 
@@ -203,9 +212,9 @@ def _random(table: RandomTable) -> dict[str, object]:
         "shapes": [
             _shape(shape)
             | {
-                "np_dot_nanoseconds": _digits(1e9 * baseline.median),
-                "nanoseconds": _digits(1e9 * ours.median),
-                "speedup": _digits(float(gain)),
+                "np_dot_nanoseconds": significant(1e9 * baseline.median),
+                "nanoseconds": significant(1e9 * ours.median),
+                "speedup": significant(float(gain)),
             }
             for shape, baseline, ours, gain in timed
         ],

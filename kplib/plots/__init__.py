@@ -31,6 +31,7 @@ from kplib.plots.data import (
     learning_rates,
 )
 from kplib.plots.hybrid import accuracy_against_rows, hybrid_blocks, hybrid_sizes
+from kplib.plots.kernels import version_times
 from kplib.plots.matrices import kron_blocks, product_figure
 from kplib.plots.nearest import caught_against_numbers, late_starts, search_progress
 from kplib.plots.pattern import Pattern, kron_entry, patterns
@@ -109,4 +110,5 @@ __all__ = [
     "technique",
     "training_curves",
     "use_style",
+    "version_times",
 ]

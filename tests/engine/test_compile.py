@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kplib
-from kplib.engine.reference import lstm_classifier, sigmoid
 from kplib.errors import BufferLayoutError, DtypeError, ShapeError
-from kplib.nn import LSTM, Classifier, Dense, Kronecker
+from kplib.nn import LSTM, RNN, Classifier, Dense, Kronecker, KroneckerChain
 
 LOADERS = ["cppyy", "compiler", "numpy"]
 
@@ -121,14 +120,11 @@ def test_extreme_inputs_saturate_and_nan_stays_nan():
 def test_what_cannot_be_compiled_is_a_clear_type_error():
     with pytest.raises(TypeError, match=r"found LSTM; wrap it: kplib.nn.Classifier\(rnn, head\)"):
         kplib.compile(LSTM(4, 6))
-    with pytest.raises(TypeError, match="no form for GRU"):
-        kplib.compile(Classifier(torch.nn.GRU(4, 6), torch.nn.Linear(6, 2)))
-    for options in ({"num_layers": 2}, {"bidirectional": True}):
-        model = Classifier(
-            LSTM(4, 6, **options), torch.nn.Linear(6 * (1 + ("bi" in str(options))), 2)
-        )
-        with pytest.raises(TypeError, match="one layer and one direction"):
-            kplib.compile(model)
+    complex_rnn = RNN(4, 6, weight=KroneckerChain([2, 3], complex=True))
+    with pytest.raises(TypeError, match="RNN with modrelu"):
+        kplib.compile(Classifier(complex_rnn, torch.nn.Linear(12, 2)))
+    with pytest.raises(TypeError, match="RNN with modrelu"):
+        kplib.compile(Classifier(RNN(4, 6, nonlinearity="modrelu"), torch.nn.Linear(6, 2)))
     with pytest.raises(TypeError, match="proj_size=2"):
         kplib.compile(Classifier(torch.nn.LSTM(4, 6, proj_size=2), torch.nn.Linear(2, 2)))
     with pytest.raises(TypeError, match="meta device"):
@@ -233,40 +229,10 @@ def test_counts_source_and_repr():
     assert net.parameters == 3916
     assert net.macs(25) == 25 * 4 * 1200 + 118 * 12
     assert 4 * 3916 <= net.weights_bytes <= 4 * 3916 * 1.2
-    assert "kplib::KronGates<float, 4, 59, 8, 2, 16>" in net.source
+    assert "kplib::KronGates<float, 4, 1, 59, 8, 2, 16>" in net.source
     assert repr(net) == (
         "<CompiledNetwork: 10 inputs, 12 classes, 3,916 parameters, float32, cppyy>"
     )
     assert len(net.assembly().splitlines()) > 100
     with pytest.raises(ValueError, match="no assembly"):
         kplib.compile(model, loader="numpy").assembly()
-
-
-@pytest.mark.parametrize(("dtype", "bound"), [(np.float32, 3e-7), (np.float64, 4e-16)])
-def test_vectorised_activations_over_the_whole_range(dtype, bound):
-    """Through a network of one unit: h = sigmoid(o) tanh(sigmoid(i) tanh(g)) with chosen gates."""
-    values = np.concatenate([np.linspace(-100, 100, 4001), np.geomspace(1e-30, 1e4, 400),
-                             -np.geomspace(1e-30, 1e4, 400)]).astype(dtype)  # fmt: skip
-    torch_dtype = torch.float32 if dtype == np.float32 else torch.float64
-    model = classifier(4, 1, 1, torch_dtype, weight=Dense(), bias=False)
-    with torch.no_grad():
-        model.rnn.weight.matrix().copy_(torch.eye(4, 5)[:, None, :])  # gate k reads input k
-        model.head.weight.fill_(1.0)
-        model.head.bias.zero_()
-    net = kplib.compile(model)
-    big = np.full_like(values, 1e4)
-    wide = values.astype(np.float64)
-    gates = {"tanh": [big, big, values, big], "sigmoid": [big, big, big, values]}
-    exact = {"tanh": np.tanh(np.tanh(wide)), "sigmoid": sigmoid(wide) * np.tanh(1.0)}
-    for name, columns in gates.items():
-        x = np.stack(columns, axis=-1)[:, None, :].astype(dtype)
-        assert np.abs(net(x)[:, 0] - exact[name]).max() < bound, name
-
-
-def test_the_numpy_reference_agrees_with_torch():
-    model = classifier(4, 8, 2, torch.float64)
-    x = np.random.default_rng(5).standard_normal((6, 4))
-    weight = model.rnn.weight
-    operands = tuple(t.detach().numpy() for t in (weight.A, weight.B, model.rnn.gate_bias(),
-                                                  model.head.weight, model.head.bias))  # fmt: skip
-    np.testing.assert_allclose(lstm_classifier(operands, x), logits(model, x), atol=1e-13)

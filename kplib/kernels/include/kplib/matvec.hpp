@@ -1,8 +1,9 @@
 // y = W x for a W that is dense, low-rank, a Kronecker product or a hybrid, at batch 1.
 //
-// Each operation is a struct of compile-time sizes with the same four members:
+// Each operation is a struct of compile-time sizes with the same members:
 //
 //     rows, columns                  the shape of W
+//     operands                       how many matrices it is packed from
 //     packed                         entries of the packed weights
 //     static void pack(parts, w)     the weights, once, into w (aligned to 64 bytes); parts: row-major matrices
 //     static void run(w, x, y)       y (rows) = W x (columns); x and y need no alignment, must not overlap
@@ -34,7 +35,7 @@ constexpr long aligned(long count) { return round_up(count, 64 / long(sizeof(T))
 
 template <class T, int M, int N>
 struct Dense {
-    static constexpr int rows = M, columns = N;
+    static constexpr int rows = M, columns = N, operands = 1;
     using Product = MultiplyNT<T, 1, M, N, N, false>;
     static constexpr long packed = aligned<T>(Product::packed);
     static constexpr double cost = Product::cost;
@@ -45,7 +46,7 @@ struct Dense {
 // W = U V with U (M, R) and V (R, N).
 template <class T, int M, int N, int R>
 struct LowRank {
-    static constexpr int rows = M, columns = N;
+    static constexpr int rows = M, columns = N, operands = 2;
     using Left = Dense<T, M, R>;
     using Right = Dense<T, R, N>;
     static constexpr long packed = Left::packed + Right::packed;
@@ -100,7 +101,7 @@ struct KronAFirst {
 };
 template <class T, int M1, int N1, int M2, int N2>
 struct Kron {
-    static constexpr int rows = M1 * M2, columns = N1 * N2;
+    static constexpr int rows = M1 * M2, columns = N1 * N2, operands = 2;
     using BFirst = KronBFirst<T, M1, N1, M2, N2>;
     using AFirst = KronAFirst<T, M1, N1, M2, N2>;
     using Order = std::conditional_t<(BFirst::cost <= AFirst::cost), BFirst, AFirst>;
@@ -112,7 +113,7 @@ struct Kron {
 // W = [D; A (x) B], D with R dense upper rows.
 template <class T, int R, int M1, int N1, int M2, int N2>
 struct Hybrid {
-    static constexpr int rows = R + M1 * M2, columns = N1 * N2;
+    static constexpr int rows = R + M1 * M2, columns = N1 * N2, operands = 3;
     using Upper = Dense<T, R, N1 * N2>;
     using Lower = Kron<T, M1, N1, M2, N2>;
     static constexpr long packed = Upper::packed + Lower::packed;

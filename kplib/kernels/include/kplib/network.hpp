@@ -1,96 +1,167 @@
 // A whole recurrent classifier at batch 1: every step, the activations and the head in one call.
 #pragma once
 
-#include "activations.hpp"
-#include "matvec.hpp"
+#include "cells.hpp"
+#include "chain.hpp"
+#include "gates.hpp"
+#include "sparse.hpp"
 
 namespace kplib {
 
-// ---- the gate matrices of a layer: G matrices (H, N), stacked, times one vector --------------------
-// operands: how many arrays they are packed from.
-template <class T, int G, int H, int N>
-struct DenseGates {
-    static constexpr int operands = 1;  // W (G, H, N)
-    using Stacked = Dense<T, G * H, N>;
-    static constexpr long packed = Stacked::packed;
-    static void pack(const T* const* parts, T* w) { Stacked::pack(parts, w); }
-    static KPLIB_INLINE void run(const T* w, const T* x, T* y) { Stacked::run(w, x, y); }
+// ---- layers in one direction: each step goes through all of them, so that no outputs are kept ------------
+template <class T, class... Cells>
+struct Stack;
+template <class T>
+struct Stack<T> {  // no layer
+    static constexpr int operands = 0, state = 0;
+    static constexpr long memory = 0, packed = 0;
+    static void pack(const T* const*, T*) {}
+    static KPLIB_INLINE void step(const T*, T*) {}
+    static KPLIB_INLINE void load_states(const T*, T*) {}
+    static KPLIB_INLINE void store_states(const T*, T*) {}
 };
-template <class T, int G, int M1, int N1, int M2, int N2>
-struct KronGates {
-    static constexpr int operands = 2;  // A (G, M1, N1), B (G, M2, N2)
-    using Gate = Kron<T, M1, N1, M2, N2>;
-    static constexpr long packed = G * Gate::packed;
+template <class T, class Cell, class... Above>
+struct Stack<T, Cell, Above...> {
+    using Next = Stack<T, Above...>;
+    static constexpr bool streams = true;
+    static constexpr int input = Cell::input, operands = Cell::operands + Next::operands;
+    static constexpr int state = Cell::states * Cell::hidden + Next::state;  // entries that go from step to step
+    static constexpr long at_next = aligned<T>(Cell::memory), memory = at_next + Next::memory;
+    static constexpr long above = aligned<T>(Cell::packed), packed = above + Next::packed;
+    static constexpr int output() {
+        if constexpr (sizeof...(Above) == 0) return Cell::hidden;
+        else return Next::output();
+    }
     static void pack(const T* const* parts, T* w) {
-        for (int g = 0; g < G; ++g) {
-            const T* factors[2] = {parts[0] + long(g) * M1 * N1, parts[1] + long(g) * M2 * N2};
-            Gate::pack(factors, w + g * Gate::packed);
-        }
+        Cell::pack(parts, w);
+        Next::pack(parts + Cell::operands, w + above);
     }
-    static KPLIB_INLINE void run(const T* w, const T* x, T* y) {
-        for (int g = 0; g < G; ++g) Gate::run(w + g * Gate::packed, x, y + g * Gate::rows);
+    static KPLIB_INLINE T* x(T* m) { return Cell::x(m); }
+    static KPLIB_INLINE const T* last(T* m) {  // the highest layer's h
+        if constexpr (sizeof...(Above) == 0) return Cell::state(m, 0);
+        else return Next::last(m + at_next);
     }
-};
-
-// ---- LSTM: gates in PyTorch's order i, f, g, o ------------------------------------------------------
-//     i, f, o = sigmoid(W [x; h] + b),  g = tanh(W [x; h] + b),  c = f c + i g,  h = o tanh(c)
-template <class T, int I, int H, class Gates>
-struct Lstm {
-    static constexpr int input = I, hidden = H, operands = Gates::operands + 1;
-    static constexpr int L = lanes<T>;
-    static constexpr int padded = int(round_up(H, L));
-    static constexpr long packed = Gates::packed + 4 * padded;
-    static void pack(const T* const* parts, T* w) {  // the gates' operands, then the biases (4, H)
-        Gates::pack(parts, w);
-        const T* bias = parts[Gates::operands];
-        for (int g = 0; g < 4; ++g)
-            for (int i = 0; i < padded; ++i)
-                w[Gates::packed + g * padded + i] = i < H ? bias[g * H + i] : T(0);
+    static KPLIB_INLINE void step(const T* w, T* m) {
+        Cell::step(w, m);
+        if constexpr (sizeof...(Above) > 0)
+            __builtin_memcpy(Next::x(m + at_next), Cell::state(m, 0), Cell::hidden * sizeof(T));
+        Next::step(w + above, m + at_next);
     }
-    // The hidden state (H) after `steps` rows of x, from states of zero.
-    static KPLIB_INLINE void run(const T* w, const T* x, long steps, T* h) {
-        Scratch<T, I + 6 * padded> scratch;
-        T* const joined = scratch.data;                 // [x_t; h], and room for whole vectors
-        T* const gates = joined + I + padded;           // (4, H), and room
-        T* const c = gates + 4 * padded;
-        for (long i = 0; i < I + 6 * padded; ++i) joined[i] = 0;
-        const T* bias = w + Gates::packed;
+    static KPLIB_INLINE void load_states(const T* from, T* m) {
+        for (int k = 0; k < Cell::states; ++k)
+            __builtin_memcpy(Cell::state(m, k), from + k * Cell::hidden, Cell::hidden * sizeof(T));
+        Next::load_states(from + Cell::states * Cell::hidden, m + at_next);
+    }
+    static KPLIB_INLINE void store_states(T* m, T* to) {
+        for (int k = 0; k < Cell::states; ++k)
+            __builtin_memcpy(to + k * Cell::hidden, Cell::state(m, k), Cell::hidden * sizeof(T));
+        Next::store_states(m + at_next, to + Cell::states * Cell::hidden);
+    }
+    // The output after all steps of x, from states of zero.
+    static KPLIB_INLINE void run(const T* w, const T* x_steps, long steps, T* h) {
+        Scratch<T, memory> m;
+        for (long i = 0; i < memory; ++i) m.data[i] = T(0);
         for (long t = 0; t < steps; ++t) {
-            __builtin_memcpy(joined, x + t * I, I * sizeof(T));
-            Gates::run(w, joined, gates);
-            for (int i = 0; i < padded; i += L) {
-                const auto gate = [&](int g) KPLIB_LAMBDA {
-                    return load<T, L>(gates + g * H + i) + load<T, L>(bias + g * padded + i);
-                };
-                const vec<T, L> cell = sigmoid<T, L>(gate(1)) * load<T, L>(c + i)
-                                     + sigmoid<T, L>(gate(0)) * tanh<T, L>(gate(2));
-                store<T, L>(c + i, cell);
-                store<T, L>(joined + I + i, sigmoid<T, L>(gate(3)) * tanh<T, L>(cell));
-            }
+            __builtin_memcpy(x(m.data), x_steps + t * input, input * sizeof(T));
+            step(w, m.data);
         }
-        __builtin_memcpy(h, joined + I, H * sizeof(T));
+        __builtin_memcpy(h, last(m.data), output() * sizeof(T));
     }
 };
 
-// ---- classifier: a layer, then a dense head on its last hidden state --------------------------------
-template <class T, int Classes, class Layer>
+// ---- layers in both directions: the outputs of each are kept for the next --------------------------------
+template <class T, class Forward, class Backward>
+struct BothWays {
+    static_assert(Forward::input == Backward::input && Forward::hidden == Backward::hidden, "two cells of one size");
+    static constexpr int input = Forward::input, hidden = Forward::hidden, width = 2 * hidden;
+    static constexpr int operands = Forward::operands + Backward::operands;
+    static constexpr long at_backward = aligned<T>(Forward::packed), packed = at_backward + Backward::packed;
+    static void pack(const T* const* parts, T* w) {
+        Forward::pack(parts, w);
+        Backward::pack(parts + Forward::operands, w + at_backward);
+    }
+    // From step `first` in steps of `by`; of every output (All) or the last one, h at to + row * width.
+    template <class Cell, bool All>
+    static KPLIB_INLINE void direction(const T* w, const T* x, long steps, long first, long by, T* to) {
+        Scratch<T, Cell::memory> m;
+        for (long i = 0; i < Cell::memory; ++i) m.data[i] = T(0);
+        for (long t = 0; t < steps; ++t) {
+            const long row = first + t * by;
+            __builtin_memcpy(Cell::x(m.data), x + row * input, input * sizeof(T));
+            Cell::step(w, m.data);
+            if constexpr (All) __builtin_memcpy(to + row * width, Cell::state(m.data, 0), hidden * sizeof(T));
+        }
+        if constexpr (!All) __builtin_memcpy(to, Cell::state(m.data, 0), hidden * sizeof(T));
+    }
+    template <bool All>
+    static KPLIB_INLINE void run(const T* w, const T* x, long steps, T* to) {
+        direction<Forward, All>(w, x, steps, 0, 1, to);
+        direction<Backward, All>(w + at_backward, x, steps, steps - 1, -1, to + hidden);
+    }
+};
+template <class T, class Layer, class... Above>
+struct BidirectionalStack {
+    static constexpr bool streams = false;
+    static constexpr int input = Layer::input;
+    static constexpr int operands = (Layer::operands + ... + Above::operands);
+    static constexpr long above = aligned<T>(Layer::packed);
+    static constexpr long packed = (aligned<T>(Layer::packed) + ... + aligned<T>(Above::packed));
+    static constexpr int output() { return Layer::width; }
+    static void pack(const T* const* parts, T* w) {
+        Layer::pack(parts, w);
+        if constexpr (sizeof...(Above) > 0) BidirectionalStack<T, Above...>::pack(parts + Layer::operands, w + above);
+    }
+    static KPLIB_INLINE void run(const T* w, const T* x, long steps, T* h) {
+        if constexpr (sizeof...(Above) == 0) {
+            Layer::template run<false>(w, x, steps, h);
+        } else {
+            std::vector<T> outputs(std::size_t(steps) * Layer::width);
+            Layer::template run<true>(w, x, steps, outputs.data());
+            BidirectionalStack<T, Above...>::run(w + above, outputs.data(), steps, h);
+        }
+    }
+};
+
+// ---- classifier: a network, then a dense head on its last output ----------------------------------------
+template <class T, int Classes, class Network>
 struct Classifier {
     static constexpr bool sequence = true;
-    static constexpr int rows = Classes, columns = Layer::input;  // of one step
-    using Head = Dense<T, Classes, Layer::hidden>;
-    static constexpr long at_head = aligned<T>(Layer::packed);
+    static constexpr int rows = Classes, columns = Network::input;  // of one step
+    using Head = Dense<T, Classes, Network::output()>;
+    static constexpr long at_head = aligned<T>(Network::packed);
     static constexpr long at_bias = at_head + Head::packed;
     static constexpr long packed = at_bias + Classes;
-    static void pack(const T* const* parts, T* w) {  // the layer's operands, head weight, head bias
-        Layer::pack(parts, w);
-        Head::pack(parts + Layer::operands, w + at_head);
-        for (int i = 0; i < Classes; ++i) w[at_bias + i] = parts[Layer::operands + 1][i];
+    static void pack(const T* const* parts, T* w) {  // the network's operands, head weight, head bias
+        Network::pack(parts, w);
+        Head::pack(parts + Network::operands, w + at_head);
+        for (int i = 0; i < Classes; ++i) w[at_bias + i] = parts[Network::operands + 1][i];
+    }
+    static KPLIB_INLINE void classify(const T* w, const T* h, T* logits) {
+        Head::run(w + at_head, h, logits);
+        for (int i = 0; i < Classes; ++i) logits[i] += w[at_bias + i];
     }
     static KPLIB_INLINE void run(const T* w, const T* x, T* logits, long steps) {
-        Scratch<T, Layer::padded> h;
-        Layer::run(w, x, steps, h.data);
-        Head::run(w + at_head, h.data, logits);
-        for (int i = 0; i < Classes; ++i) logits[i] += w[at_bias + i];
+        Scratch<T, Network::output()> h;
+        Network::run(w, x, steps, h.data);
+        classify(w, h.data, logits);
+    }
+};
+
+// One step of a classifier with its states outside: [x_t; states] becomes [logits; states].
+template <class T, int Classes, class Network>
+struct Streaming {
+    using Whole = Classifier<T, Classes, Network>;
+    static constexpr int rows = Classes + Network::state, columns = Network::input + Network::state;
+    static constexpr long packed = Whole::packed;
+    static void pack(const T* const* parts, T* w) { Whole::pack(parts, w); }
+    static KPLIB_INLINE void run(const T* w, const T* x, T* y) {
+        Scratch<T, Network::memory> m;
+        for (long i = 0; i < Network::memory; ++i) m.data[i] = T(0);
+        __builtin_memcpy(Network::x(m.data), x, Network::input * sizeof(T));
+        Network::load_states(x + Network::input, m.data);
+        Network::step(w, m.data);
+        Whole::classify(w, Network::last(m.data), y);
+        Network::store_states(m.data, y + Classes);
     }
 };
 

@@ -1,0 +1,254 @@
+"""Constants of a generated C source: parameters in float32 or int8, as tables of literals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import Template
+from textwrap import dedent
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kplib.errors import DtypeError
+
+Weights = Literal["float32", "int8"]
+Array = NDArray[np.generic]
+
+LARGEST = 127  # of a symmetric grid of 8 bits, which leaves -128 out
+LINE = 96
+
+C_TYPES = {
+    np.dtype(np.float32): "float",
+    np.dtype(np.int8): "int8_t",
+    np.dtype(np.uint8): "uint8_t",
+    np.dtype(np.uint16): "uint16_t",
+    np.dtype(np.uint32): "uint32_t",
+}
+
+# How a constant is read where flash has its own address space, which only a compiler for AVR asks.
+AVR_READERS = {
+    "float": "pgm_read_float(p)",
+    "int8_t": "((int8_t)pgm_read_byte(p))",
+    "uint8_t": "pgm_read_byte(p)",
+    "uint16_t": "pgm_read_word(p)",
+    "uint32_t": "pgm_read_dword(p)",
+}
+
+
+def render(template: str, **values: object) -> str:
+    """Return C code from a template with ``$name`` in it, without its indentation."""
+    return Template(dedent(template).strip("\n")).substitute(values)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """The matrices that a parameter stores, as numbers or as integers and scales.
+
+    Parameters
+    ----------
+    values : ndarray of float32 or int8, shape (..., rows, columns)
+        What is stored.
+    scale : ndarray of float32, shape (...,), or None
+        One number a matrix: it stands for ``scale * values``. None in float32.
+    """
+
+    values: Array
+    scale: NDArray[np.float32] | None = None
+
+    def __getitem__(self, index: slice | tuple[slice, ...]) -> "Factor":
+        """Return some of the matrices; of a tuple, the last two slices cut rows and columns."""
+        leading = index if isinstance(index, slice) else index[: self.values.ndim - 2]
+        return Factor(self.values[index], None if self.scale is None else self.scale[leading])
+
+    def terms(self) -> "Factor":
+        """Return the matrices (gates, rows, columns) as sums of one term, (gates, 1, ...)."""
+        if self.values.ndim == 4:
+            return self
+        return Factor(self.values[:, None], None if self.scale is None else self.scale[:, None])
+
+
+def store(parameter: Tensor, weights: Weights) -> Factor:
+    """Return a parameter's matrices as they are stored.
+
+    Parameters
+    ----------
+    parameter : Tensor of float32, shape (..., rows, columns)
+        Finite; each matrix of the last two axes has a scale to itself.
+    weights : {"float32", "int8"}
+        ``"int8"`` is the grid of ``kplib.nn.quantize(model, bits=8)``: the scale is max|w| / 127 in
+        float32, 1 where there are only zeros, and the integers are w / scale, rounded half to even.
+
+    Returns
+    -------
+    Factor
+
+    Examples
+    --------
+    >>> import torch
+    >>> factor = store(torch.tensor([[[-127.0, 0.4, 1.6]]]), "int8")
+    >>> factor.values.tolist(), factor.scale.tolist()
+    ([[[-127, 0, 2]]], [1.0])
+    """
+    values = parameter.detach().cpu()
+    if weights == "float32":
+        return Factor(np.ascontiguousarray(values.numpy()))
+    if values.numel() == 0:
+        return Factor(values.numpy().astype(np.int8), np.ones(values.shape[:-2], np.float32))
+    scale = (values.abs().amax((-2, -1), keepdim=True) / LARGEST).to(torch.float32)
+    scale = torch.where(scale > 0, scale, 1.0)
+    levels = torch.round(values / scale).clamp(-LARGEST, LARGEST).to(torch.int8)
+    return Factor(levels.numpy(), scale[..., 0, 0].numpy())
+
+
+def product_scale(left: Factor, right: Factor, what: str) -> NDArray[np.float32] | None:
+    """Return the scale of a product of two factors, one number for both.
+
+    Raises
+    ------
+    DtypeError
+        If it is out of float32's range.
+    """
+    if left.scale is None or right.scale is None:
+        return None
+    with np.errstate(over="ignore", under="ignore"):
+        scale = left.scale * right.scale
+    info = np.finfo(np.float32)
+    if not (np.isfinite(scale) & (scale >= info.tiny)).all():
+        raise DtypeError(
+            f"{what}: the product of the factors' scales, {left.scale.astype(float).prod():.3g} * "
+            f"{right.scale.astype(float).prod():.3g}, is out of float32's range; "
+            f"balance the factors, or export float32"
+        )
+    return np.asarray(scale, np.float32)
+
+
+class Constants:
+    """The tables of one source, and which helper functions its code calls.
+
+    Parameters
+    ----------
+    weights : {"float32", "int8"}
+        How the parameters are stored.
+
+    Attributes
+    ----------
+    tables : list of (str, ndarray, str)
+        Name, values and comment of each.
+    helpers : set of str
+        Names of the functions.
+    section : str
+        Whose tables are added next, for their comments.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
+        self.tables: list[tuple[str, Array, str]] = []
+        self.helpers: set[str] = set()
+        self.section = "head"  # whose tables are added, for their comments
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables: scales and indices too."""
+        return sum(values.nbytes for _, values, _ in self.tables)
+
+    @property
+    def c_type(self) -> str:
+        """The C type of the parameters."""
+        return "float" if self.weights == "float32" else "int8_t"
+
+    @property
+    def read(self) -> str:
+        """How a parameter is read, as a float."""
+        return "READ_FLOAT" if self.weights == "float32" else "(float)READ_INT8"
+
+    def add(self, name: str, values: Array, comment: str) -> None:
+        """Add a table; one without entries, which C does not allow, is left out."""
+        if values.size:
+            values = np.ascontiguousarray(values)
+            self.tables.append((name, values, f"{self.section}: {comment}"))
+
+    def add_scale(self, name: str, scale: NDArray[np.float32] | None) -> None:
+        """Add a table of scales, if there are any."""
+        if scale is not None:
+            self.add(name, scale, f"scales, {shape_text([n for n in scale.shape if n > 1])}")
+
+    def scaled(self, name: str, index: str = "") -> str:
+        """Return ``scale * `` as the beginning of an expression; nothing in float32."""
+        if self.weights == "float32":
+            return ""
+        return f"READ_FLOAT({name}{f' + {index}' if index else ''}) * "
+
+    def sizeof(self) -> str:
+        """Return the bytes of all tables as a C expression."""
+        return " + ".join(f"sizeof {name}" for name, _, _ in self.tables)
+
+    def readers(self) -> str:
+        """Return how constants are placed in flash and read from there."""
+        types = sorted({C_TYPES[values.dtype] for _, values, _ in self.tables})
+        avr = [f"#define {reader(t)}(p) {AVR_READERS[t]}" for t in types]
+        others = [f"#define {reader(t)}(p) (*(p))" for t in types]
+        return "\n".join(
+            [
+                "#ifdef __AVR__ /* else its constants would be copied to RAM */",
+                "#include <avr/pgmspace.h>",
+                "#define FLASH PROGMEM",
+                *avr,
+                "#else",
+                "#define FLASH",
+                *others,
+                "#endif",
+            ]
+        )
+
+    def text(self) -> str:
+        """Return the definitions of all tables."""
+        return "\n\n".join(
+            f"/* {comment} */\nstatic const {C_TYPES[values.dtype]} {name}[{values.size}] FLASH = "
+            f"{braces(values)};"
+            for name, values, comment in self.tables
+        )
+
+
+def reader(c_type: str) -> str:
+    """Return the macro that reads a constant of this type."""
+    return f"READ_{c_type.removesuffix('_t').upper()}"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Return a shape as it stands in comments.
+
+    Examples
+    --------
+    >>> shape_text((4, 20, 4))
+    '4 x 20 x 4'
+    """
+    return " x ".join(map(str, shape)) if shape else "one number"
+
+
+def braces(values: Array) -> str:
+    """Return the initializer of a table, in lines of at most 96 characters."""
+    convert = float_literal if values.dtype == np.float32 else str
+    lines, line = [], "   "
+    for value in values.ravel().tolist():
+        entry = f" {convert(value)},"
+        if len(line) + len(entry) > LINE:
+            lines.append(line)
+            line = "   "
+        line += entry
+    return "\n".join(["{", *lines, line.rstrip(","), "}"])
+
+
+def float_literal(value: float) -> str:
+    """Return a float32 as a hexadecimal C literal, which no compiler rounds.
+
+    Examples
+    --------
+    >>> float_literal(0.15625), float_literal(-3.0), float_literal(0.0)
+    ('0x1.4p-3f', '-0x1.8p+1f', '0x0p+0f')
+    """
+    mantissa, exponent = float(value).hex().split("p")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}p{exponent}f"
