@@ -495,7 +495,10 @@ def test_a_missing_prerequisite_is_named_with_the_way_to_get_it(tmp_path):
 @repository
 def test_what_is_missing_is_installed_and_looked_for_again(tmp_path):
     machine = empty_machine(tmp_path)
-    programs = {"chromium", "git", "clang++", "aarch64-linux-gnu-g++", "qemu-aarch64-static", "g++"}
+    programs = {
+        "chromium", "git", "clang++", "aarch64-linux-gnu-g++", "qemu-aarch64-static", "g++",
+        "arm-none-eabi-gcc", "avr-gcc", "simavr",
+    }  # fmt: skip
     apt_get = tmp_path / "bin" / "apt-get"
     apt_get.write_text(
         "#!/bin/sh\n"
@@ -510,6 +513,7 @@ def test_what_is_missing_is_installed_and_looked_for_again(tmp_path):
     assert update.endswith("update")
     packages = install.split("--no-install-recommends ")[1].split()
     assert {"chromium", "g++", "g++-aarch64-linux-gnu", "qemu-user-static"} <= set(packages)
+    assert {"libnewlib-arm-none-eabi", "avr-libc", "simavr"} <= set(packages)
 
     # An apt-get that fails is no success.
     apt_get.write_text("#!/bin/sh\nexit 100\n")
