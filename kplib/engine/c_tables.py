@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kplib.errors import DtypeError
+from kplib.nn.quantized import symmetric_levels
 
 Weights = Literal["float32", "int8"]
 Array = NDArray[np.generic]
@@ -77,8 +78,7 @@ def store(parameter: Tensor, weights: Weights) -> Factor:
     parameter : Tensor of float32, shape (..., rows, columns)
         Finite; each matrix of the last two axes has a scale to itself.
     weights : {"float32", "int8"}
-        ``"int8"`` is the grid of ``kplib.nn.quantize(model, bits=8)``: the scale is max|w| / 127 in
-        float32, 1 where there are only zeros, and the integers are w / scale, rounded half to even.
+        ``"int8"`` is the grid of `kplib.nn.quantized.quantize` with 8 bits.
 
     Returns
     -------
@@ -96,10 +96,8 @@ def store(parameter: Tensor, weights: Weights) -> Factor:
         return Factor(np.ascontiguousarray(values.numpy()))
     if values.numel() == 0:
         return Factor(values.numpy().astype(np.int8), np.ones(values.shape[:-2], np.float32))
-    scale = (values.abs().amax((-2, -1), keepdim=True) / LARGEST).to(torch.float32)
-    scale = torch.where(scale > 0, scale, 1.0)
-    levels = torch.round(values / scale).clamp(-LARGEST, LARGEST).to(torch.int8)
-    return Factor(levels.numpy(), scale[..., 0, 0].numpy())
+    levels, scale = symmetric_levels(values, LARGEST, shared=2)
+    return Factor(levels.to(torch.int8).numpy(), scale[..., 0, 0].numpy())
 
 
 def product_scale(left: Factor, right: Factor, what: str) -> NDArray[np.float32] | None:

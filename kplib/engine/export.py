@@ -16,12 +16,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from kplib.engine.c_source import MAX_STEPS, Check, c_text
-from kplib.engine.c_tables import Weights, store
+from kplib.engine.c_tables import Weights
 from kplib.errors import DtypeError, ShapeError
 from kplib.nn import GRU, LSTM, RNN, Classifier, FastRNN
-from kplib.nn.cell import Cell
+from kplib.nn.quantized import quantize
 from kplib.nn.recurrent import Recurrent
-from kplib.nn.structures import SparseWeight
 
 LAYERS: tuple[type[Recurrent], ...] = (LSTM, GRU, RNN, FastRNN)
 TORCH_LAYERS: dict[type[nn.RNNBase], type[Recurrent]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
@@ -299,7 +298,7 @@ def _check_parameters(model: Classifier) -> None:
 def _check(model: Classifier, weights: Weights, example: ArrayLike | None) -> Check:
     """Return the example, and what the exported network should make of it."""
     x = _example(cast("Recurrent", model.rnn).input_size, example)
-    stored = _as_stored(model) if weights == "int8" else model
+    stored = quantize(model, 8, head=True).model if weights == "int8" else model
     with torch.inference_mode():
         near = stored(torch.from_numpy(x)).double()
         logits = copy.deepcopy(stored).double()(torch.from_numpy(x).double())
@@ -336,34 +335,6 @@ def _example(inputs: int, example: ArrayLike | None) -> NDArray[np.float32]:
             f"example has dtype {given.dtype} and numbers that float32 has not: convert it first"
         )
     return np.ascontiguousarray(x)
-
-
-def _as_stored(model: Classifier) -> Classifier:
-    """Return a copy with the values that int8 weights and their scales stand for."""
-    model = copy.deepcopy(model)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, SparseWeight):
-                module.W.mul_(module.mask)
-            if isinstance(module, Cell):
-                for parameter in module.weight.parameters():
-                    _round(parameter)
-                for bias in (module.bias, module.bias_ih, module.bias_hh):
-                    if bias is not None:
-                        _round(bias.view(module.weight.gates, 1, -1))
-        _round(model.head.weight)
-        if model.head.bias is not None:
-            _round(model.head.bias.view(1, -1))
-    return model
-
-
-def _round(parameter: torch.Tensor) -> None:
-    """Replace a parameter by what its stored form stands for."""
-    stored = store(parameter, "int8")
-    assert stored.scale is not None
-    parameter.copy_(
-        torch.from_numpy(stored.values.astype(np.float32) * stored.scale[..., None, None])
-    )
 
 
 # The files ----------------------------------------------------------------------------------------

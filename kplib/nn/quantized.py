@@ -43,6 +43,7 @@ __all__ = [
     "prepare_qat",
     "product_error_bound",
     "quantize",
+    "symmetric_levels",
 ]
 
 Scales = Literal["matrix", "row"]
@@ -439,11 +440,37 @@ class FakeQuantize(nn.Module):
         if sparse is not None:
             x = x * sparse.mask
         x = x.reshape(self.view).to(torch.promote_types(x.dtype, torch.float32))
-        largest = self.scheme.largest
-        scale = x.abs().amax(tuple(range(-self.shared, 0)), keepdim=True) / largest
-        scale = scale.to(torch.float32)
-        scale = torch.where(scale > 0, scale, 1.0)  # of nothing but zeros any will do
-        return torch.round(x / scale).clamp(-largest, largest), scale
+        return symmetric_levels(x, self.scheme.largest, self.shared)
+
+
+def symmetric_levels(x: Tensor, largest: int, shared: int) -> tuple[Tensor, Tensor]:
+    """Round to whole multiples of a scale: the one rule of this module.
+
+    Parameters
+    ----------
+    x : Tensor of float32 or float64, at least one entry
+        What is rounded, half to even.
+    largest : int
+        The largest whole number, 127 for 8 bits.
+    shared : int
+        How many of the last axes share a scale.
+
+    Returns
+    -------
+    levels : Tensor, of x's shape and dtype
+        Whole numbers from -largest to largest.
+    scale : Tensor of float32
+        max|x| / largest, or 1 where there are only zeros; the shared axes have length 1.
+
+    Examples
+    --------
+    >>> levels, scale = symmetric_levels(torch.tensor([[-127.0, 0.4, 1.6]]), 127, shared=2)
+    >>> levels.tolist(), scale.tolist()
+    ([[-127.0, 0.0, 2.0]], [[1.0]])
+    """
+    scale = (x.abs().amax(tuple(range(-shared, 0)), keepdim=True) / largest).to(torch.float32)
+    scale = torch.where(scale > 0, scale, 1.0)  # of nothing but zeros any will do
+    return torch.round(x / scale).clamp(-largest, largest), scale
 
 
 def _on_grid(levels: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:

@@ -115,7 +115,11 @@ def test_a_machine_that_tells_nothing_still_has_a_record(monkeypatch):
     def nothing(*_, **__):
         raise FileNotFoundError
 
-    monkeypatch.setattr(machine.Path, "read_text", nothing)
+    # Only for this module: importlib's metadata are read through the same method.
+    class Unreadable(type(Path())):
+        read_text = nothing
+
+    monkeypatch.setattr(machine, "Path", Unreadable)
     monkeypatch.setattr(machine.subprocess, "run", nothing)
     if sys.platform != "win32":
         monkeypatch.delattr(machine.os, "getloadavg")

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 import kplib
 from kplib import cli
 from kplib.engine.c_tables import float_literal, store
-from kplib.engine.export import _as_stored, export_c
+from kplib.engine.export import export_c
 from kplib.errors import DtypeError, ShapeError
 from kplib.nn import (
     GRU,
@@ -38,6 +38,7 @@ from kplib.nn import (
     Sparse,
     prune,
 )
+from kplib.nn.quantized import quantize
 from kplib.shapes import divisors
 
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
@@ -168,7 +169,7 @@ class Library:
 
 def exact(exported_as, model, x):
     """Logits in float64 of what was exported."""
-    model = _as_stored(model) if exported_as == "int8" else model
+    model = quantize(model, 8, head=True).model if exported_as == "int8" else model
     with torch.inference_mode():
         x = torch.from_numpy(np.asarray(x)).double()
         return copy.deepcopy(model).double()(x).numpy()
