@@ -5,7 +5,7 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,14 @@ from kplib.errors import DataError
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.int64]
+Scaling = Literal["pixel", "range"]
 
 _DIGITS = tuple("0123456789")
 _MNIST_ADDRESSES = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
+_WHITE = -1.0  # in the files of USPS
 _LIBSVM = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/"
 
 
@@ -135,12 +137,16 @@ def load_usps(
     edition: str | None = None,
     validation_fraction: float = 0.2,
     split_seed: int = 0,
+    scaling: Scaling = "pixel",
+    shifts: int = 0,
     progress: bool = True,
 ) -> DataSet:
-    """Load USPS as sequences of 16 rows of 16 pixels, normalised as in EdgeML.
+    """Load USPS as sequences of 16 rows of 16 pixels, by default normalised as in EdgeML.
 
-    Each pixel minus its mean, over its standard deviation (1 where that is below 1e-6), both over
-    the training part. EdgeML has no validation part; its statistics are over all 7,291 images.
+    That is each pixel minus its mean, over its standard deviation (1 where that is below 1e-6),
+    both over the training part. EdgeML has no validation part; its statistics are over all 7,291
+    images. A pixel of the corners, which is nearly always white, is multiplied by up to 20 that
+    way, so that one that is not lies up to 30 deviations away; ``scaling="range"`` does not.
 
     Parameters
     ----------
@@ -150,6 +156,12 @@ def load_usps(
         Of the 7,291 training images, each class in proportion: the papers' 80/20.
     split_seed : int, default 0
         Which images those are.
+    scaling : {"pixel", "range"}, default "pixel"
+        ``"pixel"``: EdgeML's, each pixel by its own mean and standard deviation. ``"range"``: from
+        the files' [-1, 1] to [0, 1], all pixels alike, as MNIST's.
+    shifts : int, default 0
+        The training images' variants: shifted by up to so many pixels in both directions, white
+        coming in. With s, (2 s + 1)^2 of them, the image itself among them; with 0, none.
     progress : bool, default True
         Whether a download shows a progress bar.
 
@@ -161,31 +173,76 @@ def load_usps(
     Raises
     ------
     DataError
-        If a file is missing or not as published.
+        If a file is missing or not as published, or an argument is none of these.
     """
+    if scaling not in get_args(Scaling):
+        raise DataError(f"scaling must be one of {', '.join(get_args(Scaling))}, found {scaling!r}")
     files = USPS.edition(edition)
     paths = [locate(USPS, file, progress=progress) for file in files]
     x, y, test_x, test_y = read_usps_npz(*paths) if len(paths) == 1 else read_libsvm(*paths)
     (train, validation), split = _split(x, y, validation_fraction, split_seed)
-    mean, deviation = train.x.mean(0, np.float64), train.x.std(0, np.float64)
-    deviation[deviation < 1e-6] = 1
+    if scaling == "pixel":
+        mean, deviation = train.x.mean(0, np.float64), train.x.std(0, np.float64)
+        deviation[deviation < 1e-6] = 1
+        words = "each pixel: (x - mean) / std of the training part, std < 1e-6 -> 1"
+    else:
+        mean, deviation, words = np.float64(_WHITE), np.float64(2), "(pixel + 1) / 2"
 
-    def normalised(x: Images, y: Labels) -> Sequences:
-        return Sequences(((x - mean) / deviation).astype(np.float32), y)
+    def scaled(x: Images) -> Images:
+        return ((x - mean) / deviation).astype(np.float32)
 
     return DataSet(
         "usps",
         _DIGITS,
-        normalised(train.x, train.y),
-        normalised(validation.x, validation.y),
-        normalised(test_x, test_y),
+        Sequences(scaled(train.x), train.y),
+        Sequences(scaled(validation.x), validation.y),
+        Sequences(scaled(test_x), test_y),
+        scaled(shifted(train.x, shifts, _WHITE)) if shifts else None,
         files={path.name: digest(path) for path in paths},
         protocol={
             "step": "one row",
-            "scaling": "each pixel: (x - mean) / std of the training part, std < 1e-6 -> 1",
+            "scaling": words,
             "split": split,
+            **({"shifts, pixels": shifts} if shifts else {}),
         },
     )
+
+
+def shifted(x: Images, by: int, background: float) -> Images:
+    """Return images shifted by all vectors of up to `by` pixels a direction.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, height, width)
+    by : int
+        At least 0, and below height and width.
+    background : float
+        What comes in at the edges.
+
+    Returns
+    -------
+    ndarray, shape ((2 by + 1)^2, N, height, width)
+        The images themselves are in the middle.
+
+    Raises
+    ------
+    DataError
+        If `by` is negative or as large as an image.
+
+    Examples
+    --------
+    >>> x = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+    >>> shifted(x, 1, -1.0)[0, 0].tolist()  # down and to the right
+    [[-1.0, -1.0, -1.0], [-1.0, 0.0, 1.0]]
+    >>> bool((shifted(x, 1, -1.0)[4] == x).all())
+    True
+    """
+    if not 0 <= by < min(x.shape[1:]):
+        raise DataError(f"shifts must be from 0 to below {min(x.shape[1:])} pixels, found {by}")
+    height, width = x.shape[1:]
+    padded = np.pad(x, ((0, 0), (by, by), (by, by)), constant_values=background)
+    corners = range(2 * by + 1)
+    return np.stack([padded[:, i : i + height, j : j + width] for i in corners for j in corners])
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:

@@ -81,8 +81,8 @@ def export_c(
         The folder must exist; files that are there are replaced, both or none.
     weights : {"float32", "int8"}
         ``"int8"`` stores every matrix and bias of gates and head as integers of 8 bits with a
-        scale, as ``kplib.nn.quantize(model, 8, head=True)`` does; they are multiplied by float
-        states.
+        scale, as ``kplib.nn.quantized.quantize(model, 8, head=True)`` does; they are multiplied by
+        float states.
     name : str, optional
         With which all names begin; by default the file's, its other characters turned into _.
     example : array_like, shape (steps, input), optional
@@ -131,7 +131,8 @@ def export_c(
     Why int8 weights with float states: the nets are small, so that the flash is in the weights and
     the RAM in a few vectors; rounded states would save little of it, and their error would go
     through all steps. The error then is that of the rounded weights alone, which training can take
-    into account (``kplib.nn.prepare_qat``). Two factors share one scale, the product of theirs.
+    into account (``kplib.nn.quantized.prepare_qat``). Two factors share one scale, the product of
+    theirs.
 
     With float32 the logits differ from the model in float64 by some 1e-6 of the largest, as
     PyTorch's own do; the self-test's tolerance is far above.
@@ -256,7 +257,8 @@ def _checked(model: Classifier) -> Classifier:
         if nn.utils.parametrize.is_parametrized(module):
             raise TypeError(
                 f"{what} has a parametrization, which export_c would ignore; remove it first "
-                f"(kplib.nn.finish_qat, or torch.nn.utils.parametrize.remove_parametrizations)"
+                "(kplib.nn.quantized.finish_qat, or "
+                "torch.nn.utils.parametrize.remove_parametrizations)"
             )
         if module._forward_hooks or module._forward_pre_hooks:
             raise TypeError(f"{what} has forward hooks, which export_c would ignore; remove them")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from kplib.experiments.records import StoredRun
 
 RESULTS = Path("book/results/runs")
 
@@ -47,6 +50,10 @@ def train(
     dropout_is: Annotated[
         Literal["kept", "dropped"], typer.Option(help="How the papers' dropout is read.")
     ] = "kept",
+    bits: Annotated[
+        int | None,
+        typer.Option(min=2, max=8, help="Then round it to so many bits, and fine-tune that."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 1,
     keep_weights: Annotated[
@@ -58,11 +65,12 @@ def train(
     ] = 60.0,
     folder: Annotated[Path, typer.Option(help="Of all records.")] = RESULTS,
 ) -> None:
-    """Train one network as the papers did, and leave a record.
+    """Train one network as the papers did, and leave a record; with --bits, two more.
 
     Killed, it goes on where it was when it is called again; finished, it is not done again.
     """
     from kplib.bench.record import without_folders
+    from kplib.experiments.few_bits import record_in_bits, rounded
     from kplib.experiments.tasks import load
     from kplib.experiments.variant_training import train as run
     from kplib.experiments.variants import configured
@@ -91,19 +99,30 @@ def train(
             configuration = configuration.shortened(shorten)
         if (length := epochs or steps) is not None:
             configuration = configuration.with_length(length)
-        stored = run(
-            configuration,
-            load(configuration.data, **configuration.data_options),
-            folder=folder,
-            device=device,
-            threads=threads,
-            checkpoint_seconds=checkpoint_seconds,
-            keep_weights=keep_weights,
-            command=without_folders(" ".join(["kplib", *sys.argv[1:]])),
-        )
+        if bits is not None:
+            rounded(configuration, bits)  # before the training: says so if that cannot be
+            keep_weights = True if keep_weights is None else keep_weights
+        data = load(configuration.data, **configuration.data_options)
+        options: dict[str, Any] = {
+            "folder": folder,
+            "device": device,
+            "threads": threads,
+            "checkpoint_seconds": checkpoint_seconds,
+            "keep_weights": keep_weights,
+            "command": without_folders(" ".join(["kplib", *sys.argv[1:]])),
+        }
+        found = [run(configuration, data, **options)]
+        if bits is not None:
+            found += record_in_bits(found[0], data, bits=bits, **options)
     except ValueError as error:
         print(f"kplib: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
+    for stored in found:
+        _print(stored)
+
+
+def _print(stored: StoredRun) -> None:
+    """Say what came out of a run, and where its record is."""
     result, network = stored.record.result, stored.record.network
     chosen = result.validation_accuracy
     print(

@@ -39,7 +39,7 @@ DATA: Mapping[str, str] = MappingProxyType(
 _TRAINED_AS = {"dsads-bilstm": "har1-bilstm"}
 _STEPS_BETWEEN_VALIDATIONS = 500
 _VALIDATIONS = 20  # at least, of a training counted in steps
-_RARE = ("variant_options", "ema_decay")
+_RARE = ("variant_options", "ema_decay", "initial_values")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +133,9 @@ class Configuration:
     ema_decay : float, optional
         Then what is validated, chosen and kept is the exponential moving average of the weights,
         which after each step moves by 1 - `ema_decay` of the way to the weights.
+    initial_values : mapping of str to float, optional
+        What the recurrent layer's "bias", or its scalars such as "alpha", start with in place of
+        the published constants; see `kplib.experiments.build.with_initial_values`.
     scored_on : {"test", "validation"}, default "test"
         The part that the chosen network is scored on, once. "validation" is for a training that
         only serves a choice, such as that of a learning rate: the test set is then left alone.
@@ -182,6 +185,7 @@ class Configuration:
     pruning: Pruning | None = None
     validate_every: int = 1
     ema_decay: float | None = None
+    initial_values: Mapping[str, float] = field(default_factory=dict, hash=False)
     scored_on: Literal["test", "validation"] = "test"
     source: str = ""
 

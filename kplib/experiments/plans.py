@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from kplib.experiments import few_bits
 from kplib.experiments.configuration import Configuration, ScheduleName
 from kplib.experiments.recipes import Technique
 from kplib.experiments.records import read, record_path
 from kplib.experiments.strict import checked, from_json
+from kplib.experiments.training import keeps_weights
 from kplib.experiments.variants import configured
 
 __all__ = ["RECORDED_PLAN", "Entry", "Plan", "Sweep", "chosen_rate", "read_plan", "tuning_folder"]
@@ -52,6 +54,11 @@ class Sweep:
         For all networks; by default each network's own.
     data_options : mapping, optional
         Keyword arguments of the data set's loader.
+    initial_values : mapping of str to float, optional
+        As of `kplib.experiments.configuration.Configuration`, for all networks.
+    bits : int, optional
+        From 2 to 8: each trained network is then put in so many bits, too, rounded and fine-tuned,
+        as `kplib.experiments.few_bits` says; but not baselines whose weights are not kept.
 
     Raises
     ------
@@ -82,6 +89,8 @@ class Sweep:
     max_norm: float | None = None
     dropout: float | None = None
     data_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    initial_values: Mapping[str, float] = field(default_factory=dict, hash=False)
+    bits: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in checked(self).items():
@@ -94,7 +103,7 @@ class Sweep:
             if len(set(values)) < len(values):
                 raise ValueError(f"a sweep of {self.benchmark} has {name} twice: {values}")
         for entry in self.entries:
-            _ = entry.tuning, entry.final(self.seeds[0], *self.learning_rates[:1])
+            _ = entry.tuning, entry.in_bits(entry.final(self.seeds[0], *self.learning_rates[:1]))
 
     @property
     def entries(self) -> tuple["Entry", ...]:
@@ -154,6 +163,21 @@ class Entry:
         """
         return self._configuration(seed, learning_rate, self.sweep.length)
 
+    def in_bits(self, final: Configuration) -> tuple[Configuration, ...]:
+        """Return what a final run is made into afterwards: rounded, and fine-tuned; or nothing.
+
+        Examples
+        --------
+        >>> sweep = Sweep(benchmark="usps-fastrnn", techniques=("baseline",), seeds=(0, 1), bits=8)
+        >>> (entry,) = sweep.entries
+        >>> [[run.variant for run in entry.in_bits(entry.final(seed))] for seed in sweep.seeds]
+        [['8-bits', '8-bits-tuned'], []]
+        """
+        bits = self.sweep.bits
+        if bits is None or not keeps_weights(final):
+            return ()
+        return few_bits.rounded(final, bits), few_bits.tuned(final, bits)
+
     def _configuration(self, seed: int, rate: float | None, length: int | None) -> Configuration:
         sweep = self.sweep
         configuration = configured(
@@ -167,8 +191,8 @@ class Entry:
             schedule=sweep.schedule,
             data_options=sweep.data_options,
         )
-        for name in ("max_norm", "dropout"):
-            if (value := getattr(sweep, name)) is not None:
+        for name in ("max_norm", "dropout", "initial_values"):
+            if (value := getattr(sweep, name)) not in (None, {}):
                 configuration = replace(configuration, **{name: value})
         return configuration
 

@@ -27,6 +27,8 @@ class Progress:
         Of the runs that choose.
     done : tuple of Record
         Of the final ones.
+    in_bits : tuple of Record
+        Of those that were fine-tuned in few bits, where the plan says so.
     begun : int
         Runs with a checkpoint and no record: under way, or interrupted.
     seconds_left : float, optional
@@ -38,6 +40,7 @@ class Progress:
     rate: float | None
     tuned: tuple[Record, ...]
     done: tuple[Record, ...]
+    in_bits: tuple[Record, ...]
     begun: int
     seconds_left: float | None
 
@@ -66,21 +69,31 @@ def progress(entry: Entry, folder: Path) -> Progress:
     tuned = _records(tuning, tuning_folder(folder))
     rate, begun = None, _seconds_begun(tuning, tuning_folder(folder))
     done: tuple[Record, ...] = ()
+    in_bits: tuple[Record, ...] = ()
     if len(tuned) == len(tuning):
         final = [entry.final(seed, chosen_rate(entry, folder)) for seed in seeds]
         rate, done = final[0].learning_rate, _records(final, folder)
-        begun += _seconds_begun(final, folder)
-    trained = sum(record.configuration.length for record in tuned + done)
-    spent = sum(record.circumstances.seconds for record in tuned + done)
-    planned = sum(run.length for run in tuning) + len(seeds) * entry.final(seeds[0]).length
+        fine_tuned = _fine_tuned(entry, final)
+        in_bits = _records(fine_tuned, folder)
+        begun += _seconds_begun(final + fine_tuned, folder)
+    trained = sum(record.configuration.length for record in tuned + done + in_bits)
+    spent = sum(record.circumstances.seconds for record in tuned + done + in_bits)
+    runs = [entry.final(seed) for seed in seeds]
+    planned = sum(run.length for run in (*tuning, *runs, *_fine_tuned(entry, runs)))
     left = None
     if trained == planned:
         left = 0.0
     elif trained:
         left = max(0.0, spent / trained * (planned - trained) - sum(begun))
     return Progress(
-        entry=entry, rate=rate, tuned=tuned, done=done, begun=len(begun), seconds_left=left
-    )
+        entry=entry, rate=rate, tuned=tuned, done=done, in_bits=in_bits, begun=len(begun),
+        seconds_left=left,
+    )  # fmt: skip
+
+
+def _fine_tuned(entry: Entry, final: Sequence[Configuration]) -> list[Configuration]:
+    """Return the trainings in few bits that follow; rounding alone takes no time."""
+    return [run for each in final for run in entry.in_bits(each)[1:]]
 
 
 def _records(runs: Sequence[Configuration], folder: Path) -> tuple[Record, ...]:
@@ -136,6 +149,7 @@ def status_table(plan: Plan, folder: Path) -> str:
         f"left: {sum(known) / 3600:.1f} core-hours"
         + (f", and {unknown} entries that nothing is known of yet" if unknown else "")
     )
+    lines += [_line_of_bits(item) for item in found if item.entry.sweep.bits]
     diverged = [record for item in found for record in item.tuned + item.done
                 if record.result.diverged_at is not None]  # fmt: skip
     lines += [
@@ -163,6 +177,12 @@ def _row(item: Progress) -> tuple[str, ...]:
         f"{statistics.stdev(accuracies):.2f}" if len(accuracies) > 1 else "",
         "?" if item.seconds_left is None else _duration(item.seconds_left),
     )
+
+
+def _line_of_bits(item: Progress) -> str:
+    entry = item.entry
+    planned = len(_fine_tuned(entry, [entry.final(seed) for seed in entry.sweep.seeds]))
+    return f"in {entry.sweep.bits} bits: {entry.name} {len(item.in_bits)}/{planned}"
 
 
 def _duration(seconds: float) -> str:

@@ -4,14 +4,11 @@ The papers quantize the recurrent cells with their biases, leave the head in flo
 byte a number; the scales, four bytes each, they leave out (L table 7). What is done to the weights
 is `kplib.nn.quantized`.
 
-To train a network for few bits, give `kplib.experiments.training.train` a prepared one to start
-with, in a configuration whose variant says so::
+`kplib.experiments.few_bits` makes records of trained networks in few bits::
 
-    base = read(path_of_the_record)
-    configuration = replace(base.record.configuration, variant="4-bits").with_length(100)
-    start = lambda: prepare_qat(load_network(base), bits=4)
-    stored = train(configuration, data, folder=folder, network=start)
-    quantized = finish_qat(load_network(stored, start))
+    trained = read(path_of_the_record)
+    rounded, tuned = record_in_bits(trained, data, folder=folder, bits=4)
+    quantized = quantized_network(tuned)
 """
 
 from collections.abc import Sequence

@@ -12,10 +12,12 @@ import numpy as np
 
 from kplib.experiments import papers
 from kplib.experiments.benchmarks import BENCHMARKS
+from kplib.experiments.bits_table import bits_tables
 from kplib.experiments.comparison_table import LABELS
 from kplib.experiments.grouped_table import GroupedTable, Row
 from kplib.experiments.plans import Entry, Plan
 from kplib.experiments.printed import PaperResult
+from kplib.experiments.report_words import name_of, signed
 from kplib.experiments.run_sets import (
     Protocol,
     RunSet,
@@ -59,8 +61,8 @@ def tables(
     -------
     list of GroupedTable
         For each benchmark: for each protocol its accuracies and the differences to the Kronecker
-        network, then the variants. Last, all that the papers print beside ours. Empty if there is
-        no record.
+        network; then the networks in few bits, and the variants. Last, all that the papers print
+        beside ours. Empty if there is no record.
 
     Raises
     ------
@@ -72,7 +74,8 @@ def tables(
     for name in BENCHMARKS:
         mine = [one for one in sets if one.configuration.benchmark == name]
         found += protocol_tables(mine, untrained(plan, mine, name) if plan else ())
-        if any(one.configuration.variant for one in mine):
+        found += bits_tables(mine)
+        if any(map(_is_variant, mine)):
             found.append(variants_table(mine))
     if not found:
         return []
@@ -131,7 +134,7 @@ def accuracy_table(
         deviation, or their best where they print no mean.
     """
     return GroupedTable(
-        caption=f"{_title(protocol)}: test accuracy, {_length_in_short(protocol)}",
+        caption=f"{_title(protocol)}: test accuracy, {_training_in_short(protocol)}",
         heads=("Network", "Ours, %", "Interval", "Papers, %"),
         rows=tuple(_accuracy_row(one) for one in sets),
         notes=(*_notes(sets, protocol), *notes),
@@ -185,6 +188,9 @@ def _notes(sets: Sequence[RunSet], protocol: Protocol) -> tuple[str, ...]:
             f"Learning rate of each: from {listed}, by validation in runs of {length:,} "
             f"{protocol.unit}."
         )
+    for name, options in protocol.departures.items():
+        listed = ", ".join(f"{key} {value}" for key, value in options.items())
+        notes.append(f"Not the default {name}: {listed}.")
     if partial := {str(one.runs[0].record.data.protocol.get("partial") or "") for one in sets}:
         notes += [f"Data: {text}." for text in sorted(partial) if text]
     return (*notes, *_doubts(sets))
@@ -282,7 +288,7 @@ def difference_table(sets: Sequence[RunSet], protocol: Protocol) -> GroupedTable
     if len(rivals) > 1:
         notes.append(f"{len(rivals)} intervals are not corrected for being {len(rivals)}.")
     return GroupedTable(
-        caption=f"{_title(protocol)}: {name} against the others, {_length_in_short(protocol)}",
+        caption=f"{_title(protocol)}: {name} against the others, {_training_in_short(protocol)}",
         heads=("Against", "Ours", "Interval", "Papers"),
         rows=tuple(_difference_row(reference, rival) for rival in rivals),
         notes=tuple(notes),
@@ -321,7 +327,7 @@ def variants_table(sets: Iterable[RunSet]) -> GroupedTable:
     Parameters
     ----------
     sets : iterable of RunSet
-        Of one benchmark; those without a variant are left out.
+        Of one benchmark; those without a variant are left out, and those in few bits.
 
     Returns
     -------
@@ -332,7 +338,7 @@ def variants_table(sets: Iterable[RunSet]) -> GroupedTable:
     ValueError
         If there is no variant.
     """
-    found = [one for one in sets if one.configuration.variant]
+    found = [one for one in sets if _is_variant(one)]
     if not found:
         raise ValueError("there is no variant")
     rows = []
@@ -357,6 +363,10 @@ def variants_table(sets: Iterable[RunSet]) -> GroupedTable:
     )
 
 
+def _is_variant(one: RunSet) -> bool:
+    return bool(one.configuration.variant) and one.bits is None
+
+
 def summary_table(sets: Iterable[RunSet], waiting: Iterable[str] = ()) -> GroupedTable:
     """Return every accuracy that the papers print, with ours beside it where there is one.
 
@@ -364,7 +374,7 @@ def summary_table(sets: Iterable[RunSet], waiting: Iterable[str] = ()) -> Groupe
     ----------
     sets : iterable of RunSet
         Of any benchmarks. Of several for one network the longest training counts, then the one with
-        most seeds: nothing is chosen by its result.
+        most seeds, then the one with the default data and start: nothing is chosen by its result.
     waiting : iterable of str
         Benchmarks that are planned and have no record: named at the foot.
 
@@ -378,9 +388,7 @@ def summary_table(sets: Iterable[RunSet], waiting: Iterable[str] = ()) -> Groupe
         if (row := one.printed) is None:
             continue
         place = (row.benchmark, row.technique, row.compression, row.layers)
-        rank = (one.configuration.length, len(one.runs))
-        best = ours.get(place)
-        if best is None or rank > (best.configuration.length, len(best.runs)):
+        if place not in ours or _rank(one) > _rank(ours[place]):
             ours[place] = one
     benchmarks = {place[0] for place in ours}
     rows = [
@@ -400,6 +408,11 @@ def summary_table(sets: Iterable[RunSet], waiting: Iterable[str] = ()) -> Groupe
         rows=tuple(rows),
         notes=tuple(notes),
     )
+
+
+def _rank(one: RunSet) -> tuple[int, int, bool]:
+    mine = one.configuration
+    return mine.length, len(one.runs), not (mine.data_options or mine.initial_values)
 
 
 def _summary_row(row: PaperResult, ours: RunSet | None) -> Row:
@@ -427,33 +440,14 @@ def _summary_row(row: PaperResult, ours: RunSet | None) -> Row:
 # Words and numbers --------------------------------------------------------------------------------
 
 
-def name_of(one: RunSet) -> str:
-    """Return what a table calls a network.
-
-    It is the technique, and what else tells networks of one benchmark apart.
-    """
-    mine = one.configuration
-    words = [LABELS[mine.technique]]
-    words += [f"{mine.compression}×"] if mine.compression else []
-    words += [f"{mine.layers} layers"] if mine.layers > 1 else []
-    return ", ".join(words)
-
-
-def signed(value: float) -> str:
-    """Return a difference with its sign, a minus as print has it.
-
-    Examples
-    --------
-    >>> signed(0.126), signed(-2), signed(-0.001)
-    ('+0.13', '−2.00', '0.00')
-    """
-    text = f"{value:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
-
-
 def _title(protocol: Protocol) -> str:
     title = BENCHMARKS[protocol.benchmark].title
     return f"{title} at {protocol.compression}×" if protocol.compression else title
+
+
+def _training_in_short(protocol: Protocol) -> str:
+    other = " and ".join(protocol.departures)
+    return _length_in_short(protocol) + (f", other {other}" if other else "")
 
 
 def _length_in_short(protocol: Protocol) -> str:

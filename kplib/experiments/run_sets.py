@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,12 @@ class RunSet:
     def accuracies(self) -> NDArray[np.float64]:
         """Test accuracy of each seed in %, shape (S,)."""
         return np.array([run.record.result.accuracy for run in self.runs])
+
+    @property
+    def bits(self) -> int | None:
+        """How many bits its weights have, of a set of `kplib.experiments.few_bits`; else None."""
+        bits: int | None = self.configuration.variant_options.get("bits")
+        return bits
 
     @property
     def macro_f1(self) -> NDArray[np.float64]:
@@ -268,6 +275,8 @@ class Protocol:
         Of the papers' lengths, where each has its own schedule.
     data_options : str
         As JSON.
+    initial_values : str
+        As JSON.
     data_sha256 : str
     """
 
@@ -278,7 +287,14 @@ class Protocol:
     schedule: Schedule | None = None
     fraction: float | None = None
     data_options: str
+    initial_values: str
     data_sha256: str
+
+    @property
+    def departures(self) -> dict[str, dict[str, Any]]:
+        """What is otherwise than by default in the data and in the start, for all networks."""
+        found = {"data": json.loads(self.data_options), "start": json.loads(self.initial_values)}
+        return {name: options for name, options in found.items() if options}
 
 
 def protocols(sets: Iterable[RunSet]) -> dict[Protocol, list[RunSet]]:
@@ -320,6 +336,7 @@ def _protocol(one: RunSet, fraction: float | None = None) -> Protocol:
         schedule=mine.schedule if fraction is None else None,
         fraction=fraction,
         data_options=json.dumps(dict(mine.data_options), sort_keys=True),
+        initial_values=json.dumps(dict(mine.initial_values), sort_keys=True),
         data_sha256=one.runs[0].record.data.sha256,
     )
 

@@ -1,8 +1,9 @@
 """Running a plan: every training is a task of dask, which spreads them over workers.
 
 First the runs that choose the learning rate of an entry, and when they are done, the runs that are
-scored on the test set. A task leaves nothing but files: a record when it is done, a checkpoint
-until then. So whatever is killed, a worker or the whole sweep, is taken up again from the files.
+scored on the test set; each of these is then put in few bits, where the plan says so. A task leaves
+nothing but files: a record when it is done, a checkpoint until then. So whatever is killed, a
+worker or the whole sweep, is taken up again from the files.
 """
 
 import json
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kplib.errors import MissingExtraError
 
@@ -26,8 +27,9 @@ except ModuleNotFoundError as error:
 
 from kplib.data import DataSet
 from kplib.experiments.configuration import Configuration
+from kplib.experiments.few_bits import record_in_bits
 from kplib.experiments.plans import Entry, Plan, chosen_rate, tuning_folder
-from kplib.experiments.records import record_path
+from kplib.experiments.records import read, record_path
 from kplib.experiments.tasks import load as load_data
 from kplib.experiments.variant_training import train
 from kplib.experiments.variants import needs_baseline
@@ -214,7 +216,29 @@ def _tune(configuration: Configuration, setting: Setting) -> str:
 def _final(entry: Entry, seed: int, setting: Setting) -> str:
     """Train at the rate that the tuning runs chose."""
     configuration = entry.final(seed, chosen_rate(entry, setting.folder))
-    return _run(configuration, setting, setting.folder, keep_weights=None)
+    line = _run(configuration, setting, setting.folder, keep_weights=None)
+    return line + _in_bits(entry, configuration, setting)
+
+
+def _in_bits(entry: Entry, trained: Configuration, setting: Setting) -> str:
+    """Round and fine-tune a trained network, unless there are the records; say what came out."""
+    wanted = [record_path(setting.folder, each) for each in entry.in_bits(trained)]
+    if all(path.exists() for path in wanted):
+        return ""
+    stored = read(record_path(setting.folder, trained))
+    if stored.record.result.diverged_at is not None:
+        return "; not put in few bits"
+    found = record_in_bits(
+        stored,
+        _load(trained, setting),
+        folder=setting.folder,
+        bits=cast("int", entry.sweep.bits),
+        progress=False,
+        checkpoint_seconds=setting.checkpoint_seconds,
+        command=setting.command,
+    )
+    rounded, tuned = (run.record.result.accuracy for run in found)
+    return f"; in {entry.sweep.bits} bits {rounded:.2f} %, fine-tuned {tuned:.2f} %"
 
 
 def _run(
@@ -224,10 +248,9 @@ def _run(
     name = f"{configuration.path} at {configuration.learning_rate:g}"
     if record_path(folder, configuration).exists():
         return f"{name}: done before"
-    options = json.dumps(dict(configuration.data_options))
     stored = train(
         configuration,
-        _loaded(setting.load, configuration.data, options),
+        _load(configuration, setting),
         folder=folder,
         baselines=setting.folder,
         progress=False,
@@ -238,6 +261,11 @@ def _run(
     result, seconds = stored.record.result, stored.record.circumstances.seconds
     line = f"{name}: {configuration.scored_on} {result.accuracy:.2f} %, {seconds:.0f} s"
     return line + (f", diverged at step {result.diverged_at}" if result.diverged_at else "")
+
+
+def _load(configuration: Configuration, setting: Setting) -> DataSet:
+    options = json.dumps(dict(configuration.data_options))
+    return _loaded(setting.load, configuration.data, options)
 
 
 @lru_cache(maxsize=2)

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from kplib.bench import machine
 from kplib.experiments.batches import Batches, OutputDropout, fingerprint, on_device
 from kplib.experiments.benchmarks import benchmark
-from kplib.experiments.build import build
+from kplib.experiments.build import build, with_initial_values
 from kplib.experiments.checkpoint import (
     optimizer_tensors,
     read_checkpoint,
@@ -53,7 +53,16 @@ from kplib.nn.structures import SparseWeight
 if TYPE_CHECKING:
     from kplib.data.sets import DataSet
 
-__all__ = ["Objective", "checkpoint_path", "cross_entropy", "load_network", "predict", "train"]
+__all__ = [
+    "Objective",
+    "checkpoint_path",
+    "cross_entropy",
+    "evaluate",
+    "keeps_weights",
+    "load_network",
+    "predict",
+    "train",
+]
 
 Objective = Callable[..., tuple[Tensor, Tensor]]
 Snapshot = Callable[[Classifier], Mapping[str, Tensor]]
@@ -111,6 +120,7 @@ def train(
     checkpoint_seconds: float = 60.0,
     keep_weights: bool | None = None,
     network: Callable[[], Classifier] | None = None,
+    finish: Callable[[Classifier], Classifier] | None = None,
     objective: Objective = cross_entropy,
     soft_targets: Tensor | None = None,
     snapshot: Snapshot | None = None,
@@ -144,6 +154,8 @@ def train(
     network : function, optional
         Returns the network to start with, where it is not the benchmark's own; `configuration` must
         then have a `variant` that names it.
+    finish : function (model) -> Classifier, optional
+        Makes of the chosen network the one that is tested and kept; by default they are the same.
     objective : function (model, x, y) -> (loss, logits), optional
         What is minimised, by default the cross-entropy; another one needs a `variant`, too.
     soft_targets : Tensor, optional
@@ -193,41 +205,75 @@ def train(
         run.fit(objective, progress=progress, checkpoint_seconds=checkpoint_seconds)
         if course.best_accuracy is not None:
             run.model.load_state_dict(run.best)
-        part = getattr(data, configuration.scored_on)
-        predictions = predict(run.model, on_device(part, run.device)[0]).cpu().numpy()
-    circumstances = Circumstances(
-        command=command,
-        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        seconds=round(course.seconds, 1),
-        milliseconds_per_step=round(1e3 * course.training_seconds / max(1, course.step), 3),
-        sessions=course.sessions,
-        threads=threads,
-        device=_device_name(run.device),
-        kplib=machine.code_version(),
-        machine=machine.machine(),
-        libraries={name: version for name in _LIBRARIES if (version := _version(name))},
-    )
-    record = Record(
-        configuration=configuration,
-        data=_used(data, run.data_sha256),
-        network=_network(run.model),
-        result=_result(course, part.y, predictions, (data.n_classes, run.model.head.out_features)),
-        curve=_curve(course),
-        circumstances=circumstances,
-        sources=run.sources,
-    )
-    arrays: Arrays = {
-        "predictions": predictions.astype(np.uint8),
-        "labels": part.y.astype(np.uint8),
-        **run.snapshot_arrays(),
-    }
-    if keep_weights is None:
-        keep_weights = configuration.technique != "baseline" or configuration.seed == 0
-    if keep_weights:
-        arrays |= packed({k: t.cpu().numpy() for k, t in run.model.state_dict().items()})
-    stored = write(folder, record, arrays)
+        model = run.model if finish is None else finish(run.model)
+        stored = _tested(
+            configuration, data, model, course, folder=folder, data_sha256=run.data_sha256,
+            keep_weights=keep_weights, snapshots=run.snapshot_arrays(), sources=run.sources,
+            command=command,
+        )  # fmt: skip
     run.checkpoint.unlink(missing_ok=True)
     return stored
+
+
+def evaluate(
+    configuration: Configuration,
+    data: "DataSet",
+    model: Classifier,
+    *,
+    folder: Path | str,
+    keep_weights: bool | None = None,
+    sources: Mapping[str, str] | None = None,
+    command: str = "",
+) -> StoredRun:
+    """Validate a network as it is, test it once, and write the record: nothing is trained.
+
+    Parameters
+    ----------
+    configuration : Configuration
+        Of the training that the network has behind it, with a `variant` that says what was done to
+        it since.
+    data : DataSet
+    model : Classifier
+        On the CPU; it is left in ``eval`` mode.
+    folder, keep_weights, sources, command
+        As of `train`.
+
+    Returns
+    -------
+    StoredRun
+        The record, as written or as it was found; its curve is empty.
+
+    Raises
+    ------
+    ValueError
+        As of `train`.
+    """
+    folder = Path(folder)
+    if record_path(folder, configuration).exists():
+        return read(record_path(folder, configuration))
+    _check(configuration, data, lambda: model, cross_entropy, None)
+    with _threads(1):
+        started = time.perf_counter()
+        x, y = on_device(data.validation, torch.device("cpu"))
+        accuracy = 100 * int((predict(model, x) == y).sum()) / len(y)
+        course = _Course(best_accuracy=accuracy, sessions=1, seconds=time.perf_counter() - started)
+        return _tested(
+            configuration, data, model, course, folder=folder, data_sha256=fingerprint(data),
+            keep_weights=keep_weights, snapshots={}, sources=sources or {}, command=command,
+        )  # fmt: skip
+
+
+def keeps_weights(configuration: Configuration) -> bool:
+    """Return whether the weights of a training are kept with its record, unless it is told to.
+
+    Examples
+    --------
+    >>> from kplib.experiments.configuration import default_configuration
+    >>> [keeps_weights(default_configuration("mnist-lstm", name, seed=1))
+    ...  for name in ("baseline", "kp")]
+    [False, True]
+    """
+    return configuration.technique != "baseline" or configuration.seed == 0
 
 
 def checkpoint_path(folder: Path, configuration: Configuration) -> Path:
@@ -545,13 +591,17 @@ def limit_row_norms(model: nn.Module, max_norm: float) -> None:
 
 
 def _builder(configuration: Configuration) -> Callable[[], Classifier]:
-    return lambda: build(
-        configuration.benchmark,
-        configuration.technique,
-        compression=configuration.compression,
-        layers=configuration.layers,
-        seed=configuration.seed,
-    )
+    def network() -> Classifier:
+        model = build(
+            configuration.benchmark,
+            configuration.technique,
+            compression=configuration.compression,
+            layers=configuration.layers,
+            seed=configuration.seed,
+        )
+        return with_initial_values(model, configuration.initial_values)
+
+    return network
 
 
 def _check(
@@ -624,6 +674,54 @@ def _postfix(course: _Course) -> dict[str, str]:
         "validation": f"{course.validation_accuracy[-1]:.2f}",
         "best": "-" if course.best_accuracy is None else f"{course.best_accuracy:.2f}",
     }
+
+
+def _tested(
+    configuration: Configuration,
+    data: "DataSet",
+    model: Classifier,
+    course: _Course,
+    *,
+    folder: Path,
+    data_sha256: str,
+    keep_weights: bool | None,
+    snapshots: Arrays,
+    sources: Mapping[str, str],
+    command: str,
+) -> StoredRun:
+    """Test a network, once, and write the record of how it came about."""
+    device = next(model.parameters()).device
+    part = getattr(data, configuration.scored_on)
+    predictions = predict(model, on_device(part, device)[0]).cpu().numpy()
+    circumstances = Circumstances(
+        command=command,
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        seconds=round(course.seconds, 1),
+        milliseconds_per_step=round(1e3 * course.training_seconds / max(1, course.step), 3),
+        sessions=course.sessions,
+        threads=torch.get_num_threads(),
+        device=_device_name(device),
+        kplib=machine.code_version(),
+        machine=machine.machine(),
+        libraries={name: version for name in _LIBRARIES if (version := _version(name))},
+    )
+    record = Record(
+        configuration=configuration,
+        data=_used(data, data_sha256),
+        network=_network(model),
+        result=_result(course, part.y, predictions, (data.n_classes, model.head.out_features)),
+        curve=_curve(course),
+        circumstances=circumstances,
+        sources=sources,
+    )
+    arrays: Arrays = {
+        "predictions": predictions.astype(np.uint8),
+        "labels": part.y.astype(np.uint8),
+        **snapshots,
+    }
+    if keeps_weights(configuration) if keep_weights is None else keep_weights:
+        arrays |= packed({k: t.cpu().numpy() for k, t in model.state_dict().items()})
+    return write(folder, record, arrays)
 
 
 def _used(data: "DataSet", sha256: str) -> UsedData:

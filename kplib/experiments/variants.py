@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from kplib.experiments.benchmarks import TASKS
-from kplib.experiments.build import INITIALIZERS, build, network_of
+from kplib.experiments.build import INITIALIZERS, build, network_of, with_initial_values
 from kplib.experiments.configuration import Configuration, default_configuration
 from kplib.experiments.recipes import Recipe, recipe
 from kplib.experiments.tasks import task_configuration
@@ -448,14 +448,15 @@ def network(configuration: Configuration) -> Classifier:
             configuration.benchmark, configuration.technique, configuration.variant
         ).network
         if special is not None:
-            return special(configuration)
-    return build(
+            return with_initial_values(special(configuration), configuration.initial_values)
+    model = build(
         configuration.benchmark,
         configuration.technique,
         compression=configuration.compression,
         layers=configuration.layers,
         seed=configuration.seed,
     )
+    return with_initial_values(model, configuration.initial_values)
 
 
 def needs_baseline(configuration: Configuration) -> bool:

@@ -119,6 +119,48 @@ def test_usps_is_normalised_with_the_training_part(usps):
     assert_array_equal(np.bincount(data.train.y), [8] * 10)
 
 
+def test_usps_in_the_range_of_mnist(usps):
+    data = images.load_usps(scaling="range")
+    x, y = digits(0, 100)
+    train, rest = train_test_split(np.arange(100), test_size=0.2, stratify=y, random_state=0)
+    for part, chosen in ((data.train, x[train]), (data.validation, x[rest]), (data.test, None)):
+        expected = (digits(1, 30)[0] if chosen is None else chosen) / 2 + 0.5
+        assert_allclose(part.x, expected, atol=1e-7)
+    assert data.variants is None
+    assert data.protocol["scaling"] == "(pixel + 1) / 2"
+    with pytest.raises(DataError, match="scaling must be one of pixel, range, found 'z'"):
+        images.load_usps(scaling="z")
+
+
+@pytest.mark.parametrize("scaling", ["pixel", "range"])
+def test_usps_shifted(usps, scaling):
+    plain, data = (images.load_usps(scaling=scaling, shifts=by) for by in (0, 2))
+    assert_equal_sets(plain, data)
+    assert data.protocol["shifts, pixels"] == 2
+    assert "shifts, pixels" not in plain.protocol
+    assert data.variants.shape == (25, 80, 16, 16)
+    assert_array_equal(data.variants[12], data.train.x)
+    # Scaled after the shift: white is what comes in, whatever the pixel there is scaled by.
+    raw = digits(0, 100)[0]
+    train, _ = train_test_split(
+        np.arange(100), test_size=0.2, stratify=digits(0, 100)[1], random_state=0
+    )
+    mean, spread = (raw[train].mean(0, float), raw[train].std(0, dtype=float))
+    spread[spread < 1e-6] = 1
+    if scaling == "range":
+        mean, spread = -1, 2
+    down_and_left = np.full((80, 16, 16), -1.0)
+    down_and_left[:, 1:, :-2] = raw[train][:, :-1, 2:]
+    number = (2 - 1) * 5 + (2 + 2)
+    assert_allclose(data.variants[number], (down_and_left - mean) / spread, atol=1e-5)
+
+
+def test_shifts_that_cannot_be(usps):
+    for by in (-1, 16):
+        with pytest.raises(DataError, match=rf"from 0 to below 16 pixels, found {by}"):
+            images.load_usps(shifts=by)
+
+
 def test_the_split_is_fixed_by_its_seed(usps):
     first, again, other = (images.load_usps(split_seed=seed) for seed in (3, 3, 4))
     assert_equal_sets(first, again)

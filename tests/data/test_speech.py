@@ -314,6 +314,17 @@ def test_the_manifest_of_the_real_subset(real_subset):
     clips.check_speakers(listed)
     by_part = {part: {clip.speaker for clip in listed if clip.part == part} for part in PARTS}
     assert [len(by_part[part] - {""}) for part in PARTS] == [1553, 197, 239]
+    # As `partial` says: 10 of the 25 unknown words that are tested are those that are trained on.
+    trained, tested = (
+        Counter(
+            row["word"] for row in rows if (row["split"], row["label"]) == (part, clips.UNKNOWN)
+        )
+        for part in ("train", "test")
+    )
+    common = [word for word, _ in trained.most_common(10)]
+    assert sum(trained[word] for word in common) > 0.95 * trained.total()
+    assert len(tested) == 25
+    assert 0.5 < sum(tested[word] for word in common) / tested.total() < 0.53
     assert Counter(clip.part for clip in listed) == {
         "train": 13467, "validation": 1968, "test": 4890
     }  # fmt: skip

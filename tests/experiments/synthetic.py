@@ -33,10 +33,9 @@ def write_run(
 
     `options` are those of `default_configuration`; `right` says which items it is right on.
     """
-    scored_on = options.pop("scored_on", "test")
+    special = {k: options.pop(k) for k in ("scored_on", "initial_values") if k in options}
     configuration = default_configuration(benchmark, technique, seed=seed, **options)
-    if scored_on != "test":
-        configuration = dataclasses.replace(configuration, scored_on=scored_on)
+    configuration = dataclasses.replace(configuration, **special)
     classes = recipe(benchmark, technique, compression=configuration.compression).network.classes
     if labels is None:
         labels = np.arange(items) % classes

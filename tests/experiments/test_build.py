@@ -5,6 +5,7 @@ import torch
 
 import kplib
 from kplib.experiments import BENCHMARKS, papers
+from kplib.experiments.build import with_initial_values
 from kplib.experiments.recipes import recipe
 from kplib.nn import GRU, FastRNN, parameter_count, prune
 from kplib.nn.structures import SparseWeight
@@ -104,3 +105,52 @@ def test_other_networks_come_as_close_as_they_can(technique, compression):
 def test_what_there_is_not_is_said(arguments, options, words):
     with pytest.raises(ValueError, match=words):
         kplib.build(*arguments, **options)
+
+
+# Where it starts ----------------------------------------------------------------------------------
+
+
+def constants_of(model):
+    """The biases and scalars of all cells of the recurrent layer."""
+    return {
+        name: parameter.detach()
+        for name, parameter in model.rnn.cells.named_parameters()
+        if "weight" not in name
+    }
+
+
+def test_another_start_changes_its_constants_and_nothing_else():
+    model, plain = (kplib.build("usps-fastrnn", "kp", seed=3) for _ in range(2))
+    published = constants_of(plain)
+    assert {name: set(values.flatten().tolist()) for name, values in published.items()} == {
+        "l0.bias": {1.0}, "l0.alpha": {-3.0}, "l0.beta": {3.0},
+    }  # fmt: skip
+    assert with_initial_values(model, {"alpha": 0.5, "bias": -0.25}) is model
+    assert {name: set(values.flatten().tolist()) for name, values in constants_of(model).items()} \
+        == {"l0.bias": {-0.25}, "l0.alpha": {0.5}, "l0.beta": {3.0}}  # fmt: skip
+    changed = {"rnn.cells.l0.bias", "rnn.cells.l0.alpha"}
+    theirs = plain.state_dict()
+    differ = {k for k, value in model.state_dict().items() if not torch.equal(value, theirs[k])}
+    assert differ == changed
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert kplib.build("usps-fastrnn", "kp").rnn.cells["l0"].alpha.item() == -3  # no state is left
+
+
+def test_another_start_is_that_of_all_cells():
+    model = with_initial_values(kplib.build("har1-bilstm", "kp"), {"bias": 0.5})
+    biases = constants_of(model)
+    assert set(biases) == {"l0.bias", "l0_reverse.bias"}
+    assert all((values == 0.5).all() for values in biases.values())
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "values", "words"),
+    [
+        ("mnist-lstm", {"alpha": 0.0}, "no 'alpha' to start with 0; it has bias$"),
+        ("usps-fastrnn", {"gamma": 1.5}, "no 'gamma' to start with 1.5; it has bias, alpha, beta"),
+        ("usps-fastrnn", {"beta": float("nan")}, "beta must start with a finite number, found nan"),
+    ],
+)
+def test_a_start_that_cannot_be(benchmark, values, words):
+    with pytest.raises(ValueError, match=words):
+        with_initial_values(kplib.build(benchmark, "kp"), values)

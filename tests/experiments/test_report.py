@@ -244,6 +244,30 @@ def test_what_was_trained_alike_is_compared(tmp_path):
     assert alone.schedule == Constant()
 
 
+def test_another_start_or_other_data_are_another_protocol(tmp_path):
+    alike = {"length": 20, "schedule": "cosine"}
+    special = {"data_options": {"shifts": 1}, "initial_values": {"alpha": 0.0, "beta": 2.0}}
+    for technique in ("lmf", "kp"):
+        write_run(tmp_path, "usps-fastrnn", technique, 0.6, **alike)
+        write_run(tmp_path, "usps-fastrnn", technique, 0.9, **alike, **special)
+    sets = run_sets(tmp_path)
+    groups = protocols(sets)
+    assert [len(group) for group in groups.values()] == [2, 2]
+    plain, other = sorted(groups, key=lambda protocol: len(protocol.departures))
+    assert plain.departures == {}
+    assert other.departures == {"data": {"shifts": 1}, "start": {"alpha": 0.0, "beta": 2.0}}
+    tables = {protocol: accuracy_table(groups[protocol], protocol) for protocol in groups}
+    title = "USPS-FastRNN: test accuracy, 20 epochs"
+    assert tables[plain].caption == title
+    assert tables[other].caption == f"{title}, other data and start"
+    assert "Not the default start: alpha 0.0, beta 2.0." in tables[other].notes
+    assert not any("default" in note for note in tables[plain].notes)
+    # As long, as many seeds: that of the papers' data and start stands beside the papers' number.
+    (row,) = (r for r in summary_table(sets).rows if r.name == "USPS-FastRNN, Kronecker")
+    (kept,) = (one for one in groups[plain] if one.configuration.technique == "kp")
+    assert row.cells[1] == (f"{kept.accuracies.mean():.2f}",)
+
+
 # Tables -------------------------------------------------------------------------------------------
 
 

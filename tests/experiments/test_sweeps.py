@@ -156,6 +156,15 @@ def test_the_papers_own_training_needs_no_tuning():
             "learning_rates = [0.1, -1]",
             "learning_rate must be positive",
         ),
+        (
+            "[[sweeps]]\nbenchmark = 'usps-fastrnn'\ntechniques = ['kp']\nseeds = [0]\nbits = 1",
+            "bits must be from 2 to 8, found 1",
+        ),
+        (
+            "[[sweeps]]\nbenchmark = 'usps-fastrnn'\ntechniques = ['kp']\nseeds = [0]\nbits = 8\n"
+            "variants = ['swapped']",
+            "only a network without a variant",
+        ),
         ("[[sweeps]", "line 1"),
     ],
 )
@@ -455,7 +464,8 @@ def test_the_command_shows_the_status_of_the_recorded_plan(monkeypatch, capsys, 
     status, out, err = main(monkeypatch, capsys, "--status", "--folder", tmp_path)
     assert (status, err) == (0, "")
     entries = read_plan(RECORDED_PLAN).entries
-    assert [line.split()[0] for line in out.splitlines()[1:-1]] == [e.name for e in entries]
+    rows = out.splitlines()[1 : 1 + len(entries)]
+    assert [line.split()[0] for line in rows] == [entry.name for entry in entries]
     assert not list(tmp_path.iterdir())
 
 
@@ -504,6 +514,50 @@ def test_the_command_runs_on_a_cluster(undisturbed, tmp_path):
     )
     assert gone.returncode == 2
     assert f"kplib: no dask scheduler at {address}" in gone.stderr
+
+
+def test_what_was_trained_is_put_in_few_bits_where_the_plan_says_so(undisturbed, tmp_path):
+    folder = tmp_path / "runs"
+    shutil.copytree(undisturbed[0], folder)
+    before = outcomes(folder)
+    part = dataclasses.replace(TINY, bits=8)
+    names = [f"in 8 bits: {entry.name}" for entry in part.entries]
+    table = status_table(Plan(sweeps=(part,)), folder)
+    assert [f"{name} 0/2" for name in names] == table.splitlines()[-2:]
+    assert progress(part.entries[0], folder).seconds_left > 0
+    lines = []
+    with local_client(2) as client:
+        assert sweep(Plan(sweeps=(part,)), client, setting(folder), lines.append) == {}
+        made = [line for line in lines if "done before; in 8 bits" in line]
+        assert len(made) == 4
+        found = outcomes(folder)
+        assert {path: found[path] for path in before} == before
+        new = {path: record for path, record in found.items() if path not in before}
+        assert len(new) == 2 * len(made)
+        for record in new.values():
+            trained = read(folder / f"{record.sources['trained'].split()[0]}.json").record
+            assert record.sources["trained"].split()[1] == trained.arrays_sha256
+            assert record.configuration.seed == trained.configuration.seed
+            assert any(f"{record.result.accuracy:.2f} %" in line for line in made)
+        stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("seed-*")}
+        lines.clear()
+        assert sweep(Plan(sweeps=(part,)), client, setting(folder), lines.append) == {}
+    assert all(line.endswith("done before") for line in lines)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("seed-*")} == stamps
+    table = status_table(Plan(sweeps=(part,)), folder)
+    assert [f"{name} 2/2" for name in names] == table.splitlines()[-2:]
+    assert progress(part.entries[0], folder).seconds_left == 0
+
+
+def test_what_diverged_is_not_put_in_few_bits(tmp_path):
+    part = dataclasses.replace(
+        TINY, techniques=("kp",), seeds=(0,), learning_rates=(1e30,), length=2, bits=8
+    )
+    lines = []
+    with local_client(1) as client:
+        assert sweep(Plan(sweeps=(part,)), client, setting(tmp_path), lines.append) == {}
+    assert lines[0].endswith("; not put in few bits")
+    assert len(list(iterate(tmp_path))) == 1
 
 
 def test_two_sweeps_do_not_share_a_folder(monkeypatch, capsys, tmp_path):

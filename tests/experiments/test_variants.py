@@ -570,3 +570,39 @@ def test_torchs_average_is_what_the_checkpoint_keeps():
     model = kplib.build("usps-fastrnn", "kp", seed=0)
     names = set(AveragedModel(model).state_dict())
     assert names == {"n_averaged"} | {f"module.{name}" for name in model.state_dict()}
+
+
+# Another start ------------------------------------------------------------------------------------
+
+
+def test_a_training_starts_where_its_configuration_says(tmp_path):
+    plain = tiny("usps-fastrnn", "kp", schedule="constant", length=1, learning_rate=1e-12)
+    start = {"alpha": 0.25, "bias": 0.5}
+    other = dataclasses.replace(plain, initial_values=start)
+    assert "initial_values" not in plain.to_json()  # so that older records keep their keys
+    assert other.to_json()["initial_values"] == start
+    assert other.key != plain.key
+    assert type(other).from_json(other.to_json()) == other
+    data = data_of("usps-fastrnn")
+    for configuration in (other, dataclasses.replace(other, variant="rank-24")):
+        cell = network(configuration).rnn.cells["l0"]
+        assert (cell.alpha.item(), cell.beta.item()) == (0.25, 3.0)
+        stored = run(configuration, data, tmp_path)
+        trained = load_network(stored, lambda chosen=configuration: network(chosen))
+        cell = trained.rnn.cells["l0"]
+        assert cell.alpha.item() == pytest.approx(0.25, abs=1e-6)
+        torch.testing.assert_close(cell.bias, torch.full((32,), 0.5), atol=1e-6, rtol=0)
+        assert stored.record.configuration.initial_values == start
+    wrong = dataclasses.replace(plain, initial_values={"gamma": 1.0})
+    with pytest.raises(ValueError, match="no 'gamma' to start with"):
+        run(wrong, data, tmp_path)
+
+
+def test_a_sweep_passes_the_start_on():
+    part = Sweep(
+        benchmark="usps-fastrnn", techniques=("baseline", "kp"), variants=("",), seeds=(0,),
+        learning_rates=(0.01, 0.03), initial_values={"alpha": 0.0},
+    )  # fmt: skip
+    for entry in part.entries:
+        for configuration in (*entry.tuning, entry.final(0, 0.01)):
+            assert configuration.initial_values == {"alpha": 0.0}
