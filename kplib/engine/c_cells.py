@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from kplib.engine.c_products import Product, can_slice_at, columns_product, product
-from kplib.engine.c_tables import Array, Constants, render, store
+from kplib.engine.c_tables import Constants, render
+from kplib.engine.stored import Array, store
 from kplib.nn import GRU, LSTM, RNN, FastRNN
 from kplib.nn.cell import Cell
 from kplib.nn.recurrent import Recurrent

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kplib.engine.c_tables import Constants, Factor, product_scale, render, shape_text, store
+from kplib.engine.c_tables import Constants, render, shape_text
+from kplib.engine.stored import Factor, product_scale, store
 from kplib.kron import cheapest_order
 from kplib.nn.structures import (
     ChainWeight,
@@ -302,7 +303,7 @@ def _pairs(
     floats = pairs * (s.m2 * s.n1 if b_first else s.m1 * s.n2)
     constants.add(f"{name}_A", A.values, f"A, {_times(gates, terms)}{s.m1} x {s.n1}")
     constants.add(f"{name}_B", B.values, f"B, {_times(gates, terms)}{s.m2} x {s.n2}")
-    constants.add_scale(f"{name}_scale", product_scale(A, B, name))
+    constants.add_scale(f"{name}_scale", product_scale(name, A, B))
     if D is not None and upper:
         constants.add(f"{name}_D", D.values, f"D, {shape_text(D.values.shape)}")
         constants.add_scale(f"{name}_D_scale", D.scale)
@@ -394,7 +395,7 @@ def _low_rank(constants: Constants, name: str, weight: LowRankWeight, gates: sli
     per_gate = stacks > 1
     if V.scale is not None:  # one for each gate, as U has
         of_gate = Factor(V.values, V.scale if per_gate else np.repeat(V.scale, count))
-        constants.add_scale(f"{name}_scale", product_scale(U, of_gate, name))
+        constants.add_scale(f"{name}_scale", product_scale(name, U, of_gate))
     constants.add(f"{name}_U", U.values, f"U, {shape_text(U.values.shape)}")
     constants.add(f"{name}_V", V.values, f"V, {shape_text(V.values.shape)}")
     constants.helpers.add("dot")

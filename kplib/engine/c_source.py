@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kplib.engine.c_cells import Step
 from kplib.engine.c_products import HELPERS
-from kplib.engine.c_tables import LINE, Constants, Weights, braces, float_literal, render, store
+from kplib.engine.c_tables import LINE, Constants, braces, float_literal, render
+from kplib.engine.stored import Weights, store
 from kplib.nn import GRU, LSTM, Classifier
 from kplib.nn.recurrent import Recurrent
 

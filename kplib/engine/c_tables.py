@@ -1,23 +1,14 @@
 """Constants of a generated C source: parameters in float32 or int8, as tables of literals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from string import Template
 from textwrap import dedent
-from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from kplib.errors import DtypeError
-from kplib.nn.quantized import symmetric_levels
+from kplib.engine.stored import Array, Weights
 
-Weights = Literal["float32", "int8"]
-Array = NDArray[np.generic]
-
-LARGEST = 127  # of a symmetric grid of 8 bits, which leaves -128 out
 LINE = 96
 
 C_TYPES = {
@@ -41,85 +32,6 @@ AVR_READERS = {
 def render(template: str, **values: object) -> str:
     """Return C code from a template with ``$name`` in it, without its indentation."""
     return Template(dedent(template).strip("\n")).substitute(values)
-
-
-@dataclass(frozen=True)
-class Factor:
-    """The matrices that a parameter stores, as numbers or as integers and scales.
-
-    Parameters
-    ----------
-    values : ndarray of float32 or int8, shape (..., rows, columns)
-        What is stored.
-    scale : ndarray of float32, shape (...,), or None
-        One number a matrix: it stands for ``scale * values``. None in float32.
-    """
-
-    values: Array
-    scale: NDArray[np.float32] | None = None
-
-    def __getitem__(self, index: slice | tuple[slice, ...]) -> "Factor":
-        """Return some of the matrices; of a tuple, the last two slices cut rows and columns."""
-        leading = index if isinstance(index, slice) else index[: self.values.ndim - 2]
-        return Factor(self.values[index], None if self.scale is None else self.scale[leading])
-
-    def terms(self) -> "Factor":
-        """Return the matrices (gates, rows, columns) as sums of one term, (gates, 1, ...)."""
-        if self.values.ndim == 4:
-            return self
-        return Factor(self.values[:, None], None if self.scale is None else self.scale[:, None])
-
-
-def store(parameter: Tensor, weights: Weights) -> Factor:
-    """Return a parameter's matrices as they are stored.
-
-    Parameters
-    ----------
-    parameter : Tensor of float32, shape (..., rows, columns)
-        Finite; each matrix of the last two axes has a scale to itself.
-    weights : {"float32", "int8"}
-        ``"int8"`` is the grid of `kplib.nn.quantized.quantize` with 8 bits.
-
-    Returns
-    -------
-    Factor
-
-    Examples
-    --------
-    >>> import torch
-    >>> factor = store(torch.tensor([[[-127.0, 0.4, 1.6]]]), "int8")
-    >>> factor.values.tolist(), factor.scale.tolist()
-    ([[[-127, 0, 2]]], [1.0])
-    """
-    values = parameter.detach().cpu()
-    if weights == "float32":
-        return Factor(np.ascontiguousarray(values.numpy()))
-    if values.numel() == 0:
-        return Factor(values.numpy().astype(np.int8), np.ones(values.shape[:-2], np.float32))
-    levels, scale = symmetric_levels(values, LARGEST, shared=2)
-    return Factor(levels.to(torch.int8).numpy(), scale[..., 0, 0].numpy())
-
-
-def product_scale(left: Factor, right: Factor, what: str) -> NDArray[np.float32] | None:
-    """Return the scale of a product of two factors, one number for both.
-
-    Raises
-    ------
-    DtypeError
-        If it is out of float32's range.
-    """
-    if left.scale is None or right.scale is None:
-        return None
-    with np.errstate(over="ignore", under="ignore"):
-        scale = left.scale * right.scale
-    info = np.finfo(np.float32)
-    if not (np.isfinite(scale) & (scale >= info.tiny)).all():
-        raise DtypeError(
-            f"{what}: the product of the factors' scales, {left.scale.astype(float).prod():.3g} * "
-            f"{right.scale.astype(float).prod():.3g}, is out of float32's range; "
-            f"balance the factors, or export float32"
-        )
-    return np.asarray(scale, np.float32)
 
 
 class Constants:

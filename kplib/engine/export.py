@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from kplib.engine.c_source import MAX_STEPS, Check, c_text
-from kplib.engine.c_tables import Weights
+from kplib.engine.stored import Weights, check_weights
 from kplib.errors import DtypeError, ShapeError
 from kplib.nn import GRU, LSTM, RNN, Classifier, FastRNN
 from kplib.nn.quantized import quantize
 from kplib.nn.recurrent import Recurrent
+from kplib.nn.state import assign_state
 
 LAYERS: tuple[type[Recurrent], ...] = (LSTM, GRU, RNN, FastRNN)
 TORCH_LAYERS: dict[type[nn.RNNBase], type[Recurrent]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
@@ -155,9 +156,7 @@ def export_c(
     >>> exported.weight_bytes < 550 and exported.state_bytes < 300
     True
     """
-    if weights not in get_args(Weights):
-        known = " or ".join(repr(each) for each in get_args(Weights))
-        raise ValueError(f"weights is {weights!r}, but must be {known}")
+    check_weights(weights)
     target = _target(path)
     name = _identifier(name, target.name)
     network = _checked(model)
@@ -201,17 +200,7 @@ def load_state(model: nn.Module, path: str | os.PathLike[str]) -> None:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"cannot read {path}: {error}") from error
-    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
-    wrong = sorted({key for key, _ in expected.items() ^ found.items()})
-    if wrong:
-        first = wrong[0]
-        raise ValueError(
-            f"{path} is of another model: {len(wrong)} tensors are missing, left over or of other "
-            f"shapes, such as {first}, {found.get(first, 'missing')} there and "
-            f"{expected.get(first, 'missing')} here"
-        )
-    model.load_state_dict(state)
+    assign_state(model, state, path)
 
 
 # What is asked for --------------------------------------------------------------------------------

@@ -14,6 +14,10 @@ Sparse                 sliced ELLPACK: rows of the stacked matrix sorted by thei
                        against); the dense product where that is less work
 KroneckerChain         one mode product a factor and gate; W_x as its own structure says
 =====================  ===========================================================================
+
+Of weights in 8 bits: a product is linear in every factor, so that the factors are multiplied as
+whole numbers, and each gate's result by the product of their scales. Only sums of Kronecker
+products have a scale for each term, which is multiplied before they are added.
 """
 
 from collections.abc import Callable
@@ -23,7 +27,8 @@ import numpy as np
 import torch
 
 from kplib.engine import reference
-from kplib.kernels.program import cpp_scalar
+from kplib.engine.stored import Array, Factor, Weights, product_scale, store
+from kplib.kernels.program import cpp_format
 from kplib.kron import cheapest_order
 from kplib.nn.structures import (
     ChainWeight,
@@ -61,8 +66,10 @@ def as_array(tensor: torch.Tensor) -> np.ndarray:
     return np.array(tensor.detach().cpu().numpy(), order="C")
 
 
-def joint(weight: Weight, gates: slice = ALL) -> Part:
+def joint(weight: Weight, gates: slice = ALL, *, weights: Weights = "float32") -> Part:
     """Return the product W [x; h] of these gates, one above the other.
+
+    `weights` says how they are stored; ``"float32"``: in the floats that they are.
 
     Raises
     ------
@@ -77,20 +84,23 @@ def joint(weight: Weight, gates: slice = ALL) -> Part:
         )
     if weight.is_complex:
         raise TypeError(f"compile takes real weights, but kind {weight.kind!r} is complex")
-    return _JOINT[kind](weight, gates)
+    return _JOINT[kind](weight, gates, weights)
 
 
-def apart(weight: Weight, inputs: int) -> Part:
+def apart(weight: Weight, inputs: int, *, weights: Weights = "float32") -> Part:
     """Return r, z, W_n [x; 0] and W_n [0; h], as a GRU wants them that resets the product."""
     kind = type(weight)
     if isinstance(weight, SplitWeight):
-        return _apart_split(joint(weight.input), joint(weight.hidden), inputs)
+        of_x, of_h = (joint(part, weights=weights) for part in (weight.input, weight.hidden))
+        return _apart_split(of_x, of_h, inputs)
     if kind in (DenseWeight, SparseWeight):
-        W = weight.matrix().detach()
+        W = store(weight.matrix(), weights)
         dense = _dense if kind is DenseWeight else _sparse
-        return _apart_split(dense(W[..., :inputs]), dense(W[..., inputs:]), inputs)
+        return _apart_split(dense(W[:, :, :inputs]), dense(W[:, :, inputs:]), inputs)
     if kind in (KroneckerWeight, KroneckerSumWeight, HybridWeight):
-        reset_update, candidate = joint(weight, slice(0, 2)), joint(weight, slice(2, 3))
+        reset_update, candidate = (
+            joint(weight, gates, weights=weights) for gates in (slice(0, 2), slice(2, 3))
+        )
         return _part(
             "ApartGates", [inputs, reset_update.cpp_type, candidate.cpp_type],
             (*reset_update.operands, *candidate.operands), reset_update.macs + 2 * candidate.macs,
@@ -98,7 +108,7 @@ def apart(weight: Weight, inputs: int) -> Part:
                 reset_update.reference, len(reset_update.operands), candidate.reference, inputs
             ),
         )  # fmt: skip
-    whole = joint(weight)
+    whole = joint(weight, weights=weights)
     return _part(
         "ApartWhole", [inputs, whole.cpp_type], whole.operands, 2 * whole.macs,
         reference.apart_whole(whole.reference, inputs),
@@ -112,10 +122,25 @@ def _part(
     macs: int,
     product: reference.Product,
 ) -> Part:
-    scalar = cpp_scalar(operands[0].dtype)
+    form = cpp_format(operands[0].dtype)
     return Part(
-        f"kplib::{name}<{', '.join(map(str, [scalar, *arguments]))}>", operands, macs, product
+        f"kplib::{name}<{', '.join(map(str, [form, *arguments]))}>", operands, macs, product
     )
+
+
+def _own(values: Array, *shape: int) -> np.ndarray:
+    """Return values as an array of their own, which training does not reach."""
+    return np.array(values.reshape(shape) if shape else values, order="C")
+
+
+def _scaled(part: Part, scale: np.ndarray | None) -> Part:
+    """Return the product with a scale for each of its equal groups of rows, if there are any."""
+    if scale is None:
+        return part
+    return _part(
+        "Scaled", [len(scale), part.cpp_type], (*part.operands, scale), part.macs,
+        reference.scaled(part.reference, len(scale)),
+    )  # fmt: skip
 
 
 def _apart_split(of_x: Part, of_h: Part, inputs: int) -> Part:
@@ -126,46 +151,51 @@ def _apart_split(of_x: Part, of_h: Part, inputs: int) -> Part:
     )  # fmt: skip
 
 
-def _dense(W: torch.Tensor) -> Part:
+def _dense(W: Factor) -> Part:
     """Of W (gates, hidden, columns)."""
-    stacked = as_array(W.flatten(0, 1))
-    m, n = stacked.shape
-    return _part("Dense", [m, n], (stacked,), m * n, reference.dense)
+    gates, hidden, n = W.values.shape
+    stacked = _own(W.values, gates * hidden, n)
+    return _scaled(
+        _part("Dense", [*stacked.shape], (stacked,), stacked.size, reference.dense), W.scale
+    )
 
 
-def _sparse(W: torch.Tensor) -> Part:
-    stacked = as_array(W.flatten(0, 1))
-    m, n = stacked.shape
+def _sparse(W: Factor) -> Part:
+    gates, hidden, n = W.values.shape
+    stacked = _own(W.values, gates * hidden, n)
     in_row = np.sort(np.count_nonzero(stacked, axis=1))[::-1]
     stored = SLICE_ROWS * int(in_row[::SLICE_ROWS].sum())
-    return _part(
-        "Sparse", [m, n, stored], (stacked,), int(in_row.sum()), reference.dense,
-    )  # fmt: skip
+    part = _part("Sparse", [*stacked.shape, stored], (stacked,), int(in_row.sum()), reference.dense)
+    return _scaled(part, W.scale)
 
 
-def _kron(A: torch.Tensor, B: torch.Tensor, macs: int) -> Part:
+def _kron(A: Factor, B: Factor, macs: int) -> Part:
     """Of A (gates, terms, m1, n1) and B (gates, terms, m2, n2)."""
-    operands = (as_array(A), as_array(B))
-    sizes = [*A.shape, *B.shape[2:]]
-    return _part("KronGates", sizes, operands, macs, reference.kron_gates)
+    sizes = [*A.values.shape, *B.values.shape[2:]]
+    operands = (_own(A.values), _own(B.values))
+    scale = product_scale("a Kronecker product", A, B)
+    if scale is None:
+        return _part("KronGates", sizes, operands, macs, reference.kron_gates)
+    return _part("KronGates", sizes, (*operands, scale), macs, reference.scaled_kron_gates)
 
 
-def _joint_dense(weight: DenseWeight, gates: slice) -> Part:
-    return _dense(weight.matrix().detach()[gates])
+def _joint_dense(weight: DenseWeight, gates: slice, weights: Weights) -> Part:
+    return _dense(store(weight.matrix(), weights)[gates])
 
 
-def _joint_sparse(weight: SparseWeight, gates: slice) -> Part:
-    return _sparse(weight.matrix().detach()[gates])
+def _joint_sparse(weight: SparseWeight, gates: slice, weights: Weights) -> Part:
+    return _sparse(store(weight.matrix(), weights)[gates])
 
 
-def _joint_kronecker(weight: KroneckerSumWeight, gates: slice) -> Part:
-    A, B = (factor[gates] for factor in weight._factors())
-    return _kron(A, B, A.shape[0] * A.shape[1] * weight.shape.macs)
+def _joint_kronecker(weight: KroneckerSumWeight, gates: slice, weights: Weights) -> Part:
+    A, B = (store(factor, weights)[gates] for factor in weight._factors())
+    count, terms = A.values.shape[:2]
+    return _kron(A, B, count * terms * weight.shape.macs)
 
 
-def _joint_stacked(weight: StackedKroneckerWeight, gates: slice) -> Part:
+def _joint_stacked(weight: StackedKroneckerWeight, gates: slice, weights: Weights) -> Part:
     ((stack, of_stack),) = stack_spans(weight.stacks, gates)
-    A, B = weight._factors(stack)
+    A, B = (store(factor, weights) for factor in weight._factors(stack))
     whole = _kron(A, B, weight.terms * weight.shapes[stack].macs)
     first, stop, _ = of_stack.indices(weight.stacks[stack])
     if stop - first == weight.stacks[stack]:
@@ -177,49 +207,55 @@ def _joint_stacked(weight: StackedKroneckerWeight, gates: slice) -> Part:
     )  # fmt: skip
 
 
-def _joint_hybrid(weight: HybridWeight, gates: slice) -> Part:
-    D, A, B = weight.D[gates], weight.A[gates], weight.B[gates]
-    count, r, n = D.shape
+def _joint_hybrid(weight: HybridWeight, gates: slice, weights: Weights) -> Part:
+    D, A, B = (store(factor, weights)[gates] for factor in (weight.D, weight.A, weight.B))
+    count, r, n = D.values.shape
     if r == 0:
-        return _kron(A.unsqueeze(1), B.unsqueeze(1), count * weight.shape.macs)
-    return _part(
-        "HybridGates", [count, r, *A.shape[1:], *B.shape[1:]],
-        (as_array(D), as_array(A), as_array(B)), count * (r * n + weight.shape.macs),
-        reference.hybrid_gates,
-    )  # fmt: skip
+        return _kron(A.terms(), B.terms(), count * weight.shape.macs)
+    sizes = [count, r, *A.values.shape[1:], *B.values.shape[1:]]
+    operands = tuple(_own(factor.values) for factor in (D, A, B))
+    product, scale = reference.hybrid_gates, product_scale("a hybrid's Kronecker product", A, B)
+    if D.scale is not None and scale is not None:
+        operands = (operands[0], D.scale, *operands[1:], scale[:, None])
+        product = reference.scaled_hybrid_gates
+    macs = count * (r * n + weight.shape.macs)
+    return _part("HybridGates", sizes, operands, macs, product)
 
 
-def _joint_low_rank(weight: LowRankWeight, gates: slice) -> Part:
+def _joint_low_rank(weight: LowRankWeight, gates: slice, weights: Weights) -> Part:
     spans = stack_spans(weight.stacks, gates)
-    U = weight.U[gates]
-    V = torch.stack([weight.V[stack] for stack, _ in spans])
-    stacked = U.reshape(len(spans), -1, weight.rank)  # all spans have as many gates
-    sizes = [*stacked.shape[:2], V.shape[2], weight.rank]
-    return _part(
-        "LowRankGates", sizes, (as_array(stacked), as_array(V)), U.numel() + V.numel(),
-        reference.low_rank_gates,
-    )  # fmt: skip
+    U, V = store(weight.U, weights)[gates], store(weight.V, weights)
+    V = V[slice(spans[0][0], spans[-1][0] + 1)]
+    stacked = _own(U.values, len(spans), -1, weight.rank)  # all spans have as many gates
+    sizes = [*stacked.shape[:2], V.values.shape[2], weight.rank]
+    macs = U.values.size + V.values.size
+    part = _part("LowRankGates", sizes, (stacked, _own(V.values)), macs, reference.low_rank_gates)
+    if V.scale is not None:  # one for each gate, as U has
+        V = Factor(V.values, np.repeat(V.scale, len(U.values) // len(spans)))
+    return _scaled(part, product_scale("a low-rank product", U, V))
 
 
-def _joint_chain(weight: ChainWeight, gates: slice) -> Part:
-    factors = [factor[gates] for factor in weight.factors]
-    count = factors[0].shape[0]
+def _joint_chain(weight: ChainWeight, gates: slice, weights: Weights) -> Part:
+    factors = [store(factor, weights)[gates] for factor in weight.factors]
+    count = factors[0].values.shape[0]
+    form = cpp_format(factors[0].values.dtype)
     sizes = [Q for _, Q in weight.shapes]
     modes = []
     for f in cheapest_order(weight.shapes):
         left, right = int(np.prod(sizes[:f])), int(np.prod(sizes[f + 1 :]))
         P, Q = weight.shapes[f]
-        scalar = cpp_scalar(as_array(factors[f]).dtype)
-        modes.append(f"kplib::ModeProduct<{scalar}, {f}, {left}, {P}, {Q}, {right}>")
+        modes.append(f"kplib::ModeProduct<{form}, {f}, {left}, {P}, {Q}, {right}>")
         sizes[f] = P
-    return _part(
-        "ChainGates", [count, weight.columns, *modes], tuple(map(as_array, factors)),
+    part = _part(
+        "ChainGates", [count, weight.columns, *modes],
+        tuple(_own(factor.values) for factor in factors),
         count * weight.macs // weight.gates, reference.chain_gates,
     )  # fmt: skip
+    return _scaled(part, product_scale("a chain of factors", *factors))
 
 
-def _joint_split(weight: SplitWeight, gates: slice) -> Part:
-    of_x, of_h = joint(weight.input, gates), joint(weight.hidden, gates)
+def _joint_split(weight: SplitWeight, gates: slice, weights: Weights) -> Part:
+    of_x, of_h = (joint(part, gates, weights=weights) for part in (weight.input, weight.hidden))
     return _part(
         "SplitGates", [of_x.cpp_type, of_h.cpp_type],
         (*of_x.operands, *of_h.operands), of_x.macs + of_h.macs,

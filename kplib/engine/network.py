@@ -13,6 +13,7 @@ from kplib.kernels.operation import CompiledOperation
 from kplib.kernels.program import Program
 
 if TYPE_CHECKING:
+    from kplib.engine.stored import Weights
     from kplib.nn import Classifier
 
 
@@ -27,11 +28,13 @@ class CompiledNetwork(CompiledOperation):
     input_size, classes : int
         Features of one step, and logits.
     dtype : numpy.dtype
-        Of the weights, x and the logits.
+        Of x, the logits, and the weights that are not int8.
     loader, flags : str
         What compiled it ("cppyy", "compiler" or "numpy"), and the compiler flags.
     parameters : int
         Of the model that it was made from.
+    weights : {"float32", "int8"}
+        How they are stored, as `kplib.compile` was asked.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class CompiledNetwork(CompiledOperation):
         head_macs: int,
         parameters: int,
         model: "Classifier",
+        weights: "Weights" = "float32",
     ) -> None:
         super().__init__(program, operands, loader)
         self._head_macs = head_macs
@@ -52,7 +56,7 @@ class CompiledNetwork(CompiledOperation):
         self._one_step: CompiledOperation | None = None
         self._stream: Stream | None = None
         self._lock = threading.Lock()
-        self.parameters = parameters
+        self.parameters, self.weights = parameters, weights
         (self.input_size,) = program.x_shape
         (self.classes,) = program.y_shape
 
@@ -182,11 +186,12 @@ class CompiledNetwork(CompiledOperation):
         Parameters
         ----------
         path, options
-            As of `kplib.engine.export.export_c`, which gets the model as it was when compiled.
+            As of `kplib.engine.export.export_c`, which gets the model as it was when compiled, and
+            its weights as they are compiled unless ``weights=`` says otherwise.
         """
         from kplib.engine.export import export_c
 
-        return export_c(self._model, path, **options)
+        return export_c(self._model, path, **{"weights": self.weights, **options})
 
     def _steps(self, shape: tuple[int, ...]) -> int:
         if len(shape) < 2 or shape[-2] == 0 or shape[-1] != self.input_size:
@@ -202,7 +207,7 @@ class CompiledNetwork(CompiledOperation):
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of the packed weights, padding included."""
+        """Bytes of the packed weights, with scales, indices, biases and padding."""
         return self.weights_bytes
 
     @property
@@ -213,9 +218,10 @@ class CompiledNetwork(CompiledOperation):
         return self._one_step_program.x_bytes - self._program.x_bytes
 
     def __repr__(self) -> str:
+        stored = "int8 in " if self.weights == "int8" else ""
         return (
             f"<CompiledNetwork: {self.input_size} inputs, {self.classes} classes, "
-            f"{self.parameters:,} parameters, {self.dtype}, {self.loader}>"
+            f"{self.parameters:,} parameters, {stored}{self.dtype}, {self.loader}>"
         )
 
 

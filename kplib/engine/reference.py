@@ -2,7 +2,8 @@
 
 It is put together as the C++ is: products of a cell's gates, cells, layers, the whole network. A
 product is a function (operands, x) -> y, a cell's step (operands, x, states) -> states; operands
-are tuples of arrays, of which every part takes as many as it needs.
+are tuples of arrays, of which every part takes as many as it needs. Weights in 8 bits are arrays of
+int8, followed by their scales.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,10 +40,32 @@ def kron_gates(operands: Operands, x: np.ndarray) -> np.ndarray:
     return np.sum(products, axis=1).ravel()
 
 
+def scaled_kron_gates(operands: Operands, x: np.ndarray) -> np.ndarray:
+    """Multiply by the sums of s A (x) B, s (gates, terms) the third operand."""
+    A, B, scale = operands
+    return kron_gates((A * scale[..., None, None], B), x)
+
+
+def scaled(product: Product, groups: int) -> Product:
+    """Return a product whose equal groups of rows have a scale each, the last operand."""
+
+    def multiply(operands: Operands, x: np.ndarray) -> np.ndarray:
+        *of_product, scale = operands
+        return (product(of_product, x).reshape(groups, -1) * scale[:, None]).ravel()
+
+    return multiply
+
+
 def hybrid_gates(operands: Operands, x: np.ndarray) -> np.ndarray:
     """Multiply by [D; A (x) B], from D (gates, r, n), A (gates, m1, n1) and B (gates, m2, n2)."""
     gates = [(D @ x, kron_matvec(A, B, x)) for D, A, B in zip(*operands, strict=True)]
     return np.concatenate([part for gate in gates for part in gate])
+
+
+def scaled_hybrid_gates(operands: Operands, x: np.ndarray) -> np.ndarray:
+    """Multiply by [s D; t A (x) B], from D, s (gates,), A, B and t (gates, 1)."""
+    D, of_D, A, B, of_pair = operands
+    return hybrid_gates((D * of_D[:, None, None], A * of_pair[..., None], B), x)
 
 
 def low_rank_gates(operands: Operands, x: np.ndarray) -> np.ndarray:
@@ -181,6 +204,21 @@ def fastrnn(gates: Product) -> Step:
     return step
 
 
+def scaled_biases(step: Step, gates: int, after: int = 0) -> Step:
+    """Return a step whose biases are rounded: (summands * gates, hidden), and a scale for each row.
+
+    They are added up to those of `step`, behind which it takes `after` operands more.
+    """
+
+    def scaled_step(operands: Operands, x: np.ndarray, states: States) -> States:
+        at = len(operands) - after - 2
+        levels, scale = operands[at : at + 2]
+        bias = (levels * scale[:, None]).reshape(-1, gates, levels.shape[1]).sum(0)
+        return step((*operands[:at], bias, *operands[at + 2 :]), x, states)
+
+    return scaled_step
+
+
 # networks
 
 
@@ -204,7 +242,8 @@ Layers = Sequence[Sequence[Cell]]
 def classifier(layers: Layers) -> Product:
     """Return the function (operands, x (steps, input)) -> logits of layers, each of 1 or 2 cells.
 
-    Operands: those of every cell, the head's weight (classes, features) and bias (classes,).
+    Operands: those of every cell, the head's weight (classes, features) and bias (classes,), each
+    with its scale if they are rounded.
     """
 
     def run(operands: Operands, x: np.ndarray) -> np.ndarray:
@@ -218,7 +257,7 @@ def classifier(layers: Layers) -> Product:
             last = np.concatenate([output[-1] for output in outputs])
             outputs[1:] = [output[::-1] for output in outputs[1:]]
             x = np.concatenate(outputs, axis=1)
-        weight, bias = left
+        weight, bias = _head(*left)
         return weight @ last + bias
 
     return run
@@ -237,10 +276,18 @@ def streaming(layers: Layers, inputs: int) -> Product:
             states = cell.step(_take(left, cell.operands), output, states)
             values, output = values[size:], states[0]
             all_states += states
-        weight, bias = left
+        weight, bias = _head(*left)
         return np.concatenate([weight @ output + bias, *all_states])
 
     return run
+
+
+def _head(weight: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the head's weight and bias, from these or from them and their scales."""
+    if len(rest) == 1:
+        return weight, rest[0]
+    scale, bias, of_bias = rest
+    return weight * scale, bias * of_bias
 
 
 def _outputs(cell: Cell, operands: Operands, x: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ class CompiledOperation:
     Attributes
     ----------
     dtype : numpy.dtype
-        float32 or float64: of the weights, the argument and the result.
+        float32 or float64: of the argument and the result, and of weights that are not int8.
     loader : str
         What compiled it: "cppyy", "compiler" or "numpy".
     flags : str
@@ -26,7 +26,14 @@ class CompiledOperation:
         self, program: Program, operands: tuple[np.ndarray, ...], loader: str | None
     ) -> None:
         chosen = loaders.choose(loader)
-        packed = tuple(np.require(operand, program.dtype, ["C", "A"]) for operand in operands)
+        packed = tuple(
+            np.require(
+                operand,
+                operand.dtype if operand.dtype == program.stored else program.dtype,
+                ["C", "A"],
+            )
+            for operand in operands
+        )
         self._program = program
         self._implementation = chosen.implement(program, packed)
         self.loader = chosen.name

@@ -12,12 +12,18 @@ import numpy as np
 from kplib.errors import ShapeError
 
 INCLUDE = Path(__file__).parent / "include"
-_CPP_SCALARS = {"float32": "float", "float64": "double"}
+_CPP_SCALARS = {"float32": "float", "float64": "double", "int8": "std::int8_t"}
+_CPP_FORMATS = _CPP_SCALARS | {"int8": "kplib::Int8"}
 
 
 def cpp_scalar(dtype: np.dtype) -> str:
-    """Return the C++ name of a dtype that kernels exist for, "float" or "double"."""
+    """Return the C++ name of a dtype, "float", "double" or "std::int8_t"."""
     return _CPP_SCALARS[np.dtype(dtype).name]
+
+
+def cpp_format(dtype: np.dtype) -> str:
+    """Return the C++ name of weights stored in a dtype: the first argument of an operation."""
+    return _CPP_FORMATS[np.dtype(dtype).name]
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Program:
     header
         The header that defines it, below ``include/``.
     dtype
-        Of the weights, x and y.
+        Of x and y, and of the weights unless `stored` says otherwise.
     x_shape, y_shape
         Of one vector of x and of one result.
     sequence
@@ -45,6 +51,8 @@ class Program:
         Multiply-accumulates for one vector of x, as the algebra counts them.
     reference
         The same operation in NumPy, ``reference(operands, x) -> y`` for one argument.
+    stored
+        Of the packed weights: None for `dtype`, or int8. Operands may be of either.
     """
 
     cpp_type: str
@@ -57,6 +65,7 @@ class Program:
     reference: Callable[[tuple[np.ndarray, ...], np.ndarray], np.ndarray] = field(compare=False)
     sequence: bool = False
     x_reason: str = ""
+    stored: np.dtype | None = None
 
     def __post_init__(self) -> None:
         sizes = (*self.x_shape, *self.y_shape)
@@ -86,13 +95,16 @@ class Program:
     @property
     def unit(self) -> str:
         """The translation unit that the loaders compile, headers by `#include`."""
+        entry = ["Op", cpp_scalar(self.dtype)]
+        if self.stored is not None:
+            entry.append(cpp_scalar(self.stored))
         return "\n".join(
             [
                 f'#include "{self.header}"',
                 '#include "kplib/entry.hpp"',
                 f"namespace {self.namespace} {{",
                 f"using Op = {self.cpp_type};",
-                f"using Entry = kplib::Entry<Op, {cpp_scalar(self.dtype)}>;",
+                f"using Entry = kplib::Entry<{', '.join(entry)}>;",
                 "inline void table(std::intptr_t out) {",
                 "    Entry::table(reinterpret_cast<std::intptr_t*>(out));",
                 "}",

@@ -1,6 +1,5 @@
 """kplib bench network: every peer computes the same logits; tables say what was measured."""
 
-import copy
 import io
 import json
 import sys
@@ -104,11 +103,10 @@ def test_every_installed_peer_computes_a_dense_networks_logits(cell):
     case = tiny(cell)
     calls, left_out = prepare_networks([case])
     assert left_out.pop((network_peers.TORCH_COMPILE, cell)).startswith("takes minutes")
-    left_out.pop((OURS_INT8, cell), None)
     if cell == "fastrnn":
         assert left_out.pop(("torch.nn", cell)) == "torch.nn has no FastRNN"
     assert left_out == {}
-    may_be_missing = {"torch.nn", network_peers.TORCH_COMPILE, OURS_INT8}
+    may_be_missing = {"torch.nn", network_peers.TORCH_COMPILE}
     assert {peer for peer, _ in calls} | may_be_missing == {
         "torch.nn", *(peer.name for peer in peers_of(case))
     }  # fmt: skip
@@ -125,10 +123,8 @@ def test_a_compressed_network_is_run_by_kplib_torch_and_multiplied_out(weight):
     case = tiny("lstm", weight)
     network._prune(case.model)
     calls, left_out = prepare_networks([case])
-    calls.pop((OURS_INT8, "lstm"), None)
-    left_out.pop((OURS_INT8, "lstm"), None)
     assert left_out == {}
-    expected = {OURS, BASELINE, "torch, kplib.nn"}
+    expected = {OURS, OURS_INT8, BASELINE, "torch, kplib.nn"}
     assert {peer for peer, _ in calls} == expected | (
         {ALGORITHM1} & {p.name for p in peers_of(case)}
     )
@@ -237,27 +233,14 @@ def test_a_network_that_kplib_cannot_compile_is_named(monkeypatch):
     assert left_out[OURS, "lstm"] == "not compiled yet: compile has no form for it"
 
 
-def test_weights_in_8_bits_are_a_peer_of_their_own_with_a_looser_check(monkeypatch):
-    compile = kplib.compile
-    case = tiny("lstm", Kronecker())
-
-    def without(model, *, loader=None):
-        return compile(model, loader=loader)
-
-    def rounded(model, *, weights="float32", loader=None):
-        model = copy.deepcopy(model)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                scale = parameter.abs().max() / 127
-                parameter.copy_((parameter / scale).round() * scale)
-        return compile(model, loader=loader)
-
-    monkeypatch.setattr(kplib, "compile", without)
-    _, left_out = prepare_networks([case])
-    assert left_out[OURS_INT8, "lstm"] == "not compiled yet: kplib.compile has no int8 weights"
-    monkeypatch.setattr(kplib, "compile", rounded)
-    calls, _ = prepare_networks([case])
-    assert 1e-5 < calls[OURS_INT8, "lstm"].error(case) < network_peers.INT8_TOLERANCE
+def test_weights_in_8_bits_are_a_peer_of_their_own_with_a_looser_check():
+    for weight in (Kronecker(), Dense()):
+        calls, _ = prepare_networks([tiny("lstm", weight)])
+        ours, rounded = calls[OURS, "lstm"], calls[OURS_INT8, "lstm"]
+        case = tiny("lstm", weight)
+        assert ours.error(case) < 1e-5 < rounded.error(case) < network_peers.INT8_TOLERANCE
+        assert rounded.weight_bytes < ours.weight_bytes / 3
+        assert rounded.macs == ours.macs
 
 
 def test_the_command_refuses_what_it_does_not_know_before_it_times(monkeypatch, capsys):

@@ -21,8 +21,9 @@ from safetensors.torch import save_file
 
 import kplib
 from kplib import cli
-from kplib.engine.c_tables import float_literal, store
+from kplib.engine.c_tables import float_literal
 from kplib.engine.export import export_c
+from kplib.engine.stored import store
 from kplib.errors import DtypeError, ShapeError
 from kplib.nn import (
     GRU,

@@ -82,8 +82,9 @@ class CompiledImplementation:
 
     def __init__(self, kernel: Kernel, program: Program, operands: tuple[np.ndarray, ...]) -> None:
         self._kernel = kernel
-        self._weights = aligned_empty(kernel.packed, program.dtype)
-        parts = np.array([address(operand) for operand in operands], np.uintp)
+        self._weights = aligned_empty(kernel.packed, program.stored or program.dtype)
+        numbers = [operand.astype(program.dtype, copy=False) for operand in operands]
+        parts = np.array([address(operand) for operand in numbers], np.uintp)
         _checked(kernel.pack, address(parts), address(self._weights))
         self._weights.flags.writeable = False
         self._weights_address = address(self._weights)

@@ -3,7 +3,7 @@
 //     input, hidden       sizes
 //     states              vectors (hidden) that are kept from step to step, the output first
 //     memory              entries of the working memory, which starts on a 64-byte line
-//     operands, packed, pack(parts, w)       as in matvec.hpp: the gates' operands, then the biases
+//     operands, packed, pack(parts, w)       as in matvec.hpp: the gates' operands, then the biases'
 //     x(m), state(m, k)   where the step's input is to be written, where the states are
 //     step(w, m)          the next states
 //
@@ -24,39 +24,39 @@ KPLIB_INLINE void vectors(Body&& body) {
     if constexpr (cut.tail > 0) body(cut.full * L, std::integral_constant<int, cut.tail>{});
 }
 
-// What all cells share: the memory, and the biases (Biases, H) behind the gates' weights.
-template <class T, int I, int H, int States, int Biases>
+// What all cells share: the memory, and the biases behind the gates' weights.
+template <class F, int I, int H, int States, class Bias>
 struct CellMemory {
+    using T = number<F>;
+    using S = stored<F>;
     static constexpr int input = I, hidden = H, states = States;
     static constexpr int padded = int(round_up(H, lanes<T>));
     static constexpr long at_h = aligned<T>(I), memory = at_h + long(States) * aligned<T>(padded);
     static KPLIB_INLINE T* x(T* m) { return m + at_h - I; }
     static KPLIB_INLINE T* state(T* m, int k) { return m + at_h + k * aligned<T>(padded); }
-    static constexpr long biases = long(Biases) * padded;
-    static void pack_biases(const T* bias, T* w) {
-        for (int g = 0; g < Biases; ++g)
-            for (int i = 0; i < padded; ++i) w[g * padded + i] = i < H ? bias[long(g) * H + i] : T(0);
-    }
     // Lanes i, i + 1, ... of gate g, its bias added; y is (gates, H), and room for a vector.
     template <int Width>
-    static KPLIB_INLINE vec<T, Width> gate(const T* y, const T* bias, int g, int i) {
-        return load<T, Width>(y + g * H + i) + load<T, Width>(bias + g * padded + i);
+    static KPLIB_INLINE vec<T, Width> gate(const T* y, const S* bias, int g, int i) {
+        return Bias::template add<Width>(load<T, Width>(y + g * H + i), bias, g, i);
     }
 };
 
 // Gates in PyTorch's order i, f, g, o:
 //     i, f, o = sigmoid(W [x; h] + b),  g = tanh(W [x; h] + b),  c = f c + i g,  h = o tanh(c)
-template <class T, int I, int H, class Gates>
-struct Lstm : CellMemory<T, I, H, 2, 4> {
-    using Base = CellMemory<T, I, H, 2, 4>;
+template <class F, int I, int H, class Gates, int Summands = 1>
+struct Lstm : CellMemory<F, I, H, 2, Biases<F, 4, H, Summands>> {
+    using T = number<F>;
+    using S = stored<F>;
+    using Bias = Biases<F, 4, H, Summands>;
+    using Base = CellMemory<F, I, H, 2, Bias>;
     static_assert(Gates::rows == 4 * H && Gates::columns == I + H, "four gates of [x; h]");
-    static constexpr int operands = Gates::operands + 1;
-    static constexpr long at_bias = aligned<T>(Gates::packed), packed = at_bias + Base::biases;
-    static void pack(const T* const* parts, T* w) {
+    static constexpr int operands = Gates::operands + Bias::operands;
+    static constexpr long at_bias = aligned<T>(Gates::packed), packed = at_bias + Bias::packed;
+    static void pack(const T* const* parts, S* w) {
         Gates::pack(parts, w);
-        Base::pack_biases(parts[Gates::operands], w + at_bias);
+        Bias::pack(parts + Gates::operands, w + at_bias);
     }
-    static KPLIB_INLINE void step(const T* w, T* m) {
+    static KPLIB_INLINE void step(const S* w, T* m) {
         Scratch<T, 4 * H + lanes<T>> y;
         Gates::run(w, Base::x(m), y.data);
         T *const h = Base::state(m, 0), *const c = Base::state(m, 1);
@@ -72,20 +72,23 @@ struct Lstm : CellMemory<T, I, H, 2, 4> {
 };
 
 // r, z = sigmoid(W [x; h] + b),  n = tanh(W_n [x; r h] + b_n),  h = n + z (h - n)
-template <class T, int I, int H, class ResetUpdate, class Candidate>
-struct GruBefore : CellMemory<T, I, H, 1, 3> {
-    using Base = CellMemory<T, I, H, 1, 3>;
+template <class F, int I, int H, class ResetUpdate, class Candidate, int Summands = 1>
+struct GruBefore : CellMemory<F, I, H, 1, Biases<F, 3, H, Summands>> {
+    using T = number<F>;
+    using S = stored<F>;
+    using Bias = Biases<F, 3, H, Summands>;
+    using Base = CellMemory<F, I, H, 1, Bias>;
     static_assert(ResetUpdate::rows == 2 * H && Candidate::rows == H, "two gates, and the candidate");
     static_assert(ResetUpdate::columns == I + H && Candidate::columns == I + H, "of [x; h]");
-    static constexpr int operands = ResetUpdate::operands + Candidate::operands + 1;
+    static constexpr int operands = ResetUpdate::operands + Candidate::operands + Bias::operands;
     static constexpr long at_candidate = aligned<T>(ResetUpdate::packed);
-    static constexpr long at_bias = at_candidate + aligned<T>(Candidate::packed), packed = at_bias + Base::biases;
-    static void pack(const T* const* parts, T* w) {
+    static constexpr long at_bias = at_candidate + aligned<T>(Candidate::packed), packed = at_bias + Bias::packed;
+    static void pack(const T* const* parts, S* w) {
         ResetUpdate::pack(parts, w);
         Candidate::pack(parts + ResetUpdate::operands, w + at_candidate);
-        Base::pack_biases(parts[operands - 1], w + at_bias);
+        Bias::pack(parts + operands - Bias::operands, w + at_bias);
     }
-    static KPLIB_INLINE void step(const T* w, T* m) {
+    static KPLIB_INLINE void step(const S* w, T* m) {
         Scratch<T, 3 * H + lanes<T>> y;
         Scratch<T, Base::padded> kept;  // h, in whose place r h goes for the candidate
         ResetUpdate::run(w, Base::x(m), y.data);
@@ -107,17 +110,20 @@ struct GruBefore : CellMemory<T, I, H, 1, 3> {
 };
 
 // r, z = sigmoid(W [x; h] + b),  n = tanh(W_n [x; 0] + b_n + r (W_n [0; h] + c_n)),  h = n + z (h - n)
-template <class T, int I, int H, class Apart>
-struct GruAfter : CellMemory<T, I, H, 1, 4> {
-    using Base = CellMemory<T, I, H, 1, 4>;
+template <class F, int I, int H, class Apart, int Summands = 1>
+struct GruAfter : CellMemory<F, I, H, 1, Biases<F, 4, H, Summands>> {
+    using T = number<F>;
+    using S = stored<F>;
+    using Bias = Biases<F, 4, H, Summands>;
+    using Base = CellMemory<F, I, H, 1, Bias>;
     static_assert(Apart::rows == 4 * H && Apart::columns == I + H, "r, z, and both parts of n");
-    static constexpr int operands = Apart::operands + 1;
-    static constexpr long at_bias = aligned<T>(Apart::packed), packed = at_bias + Base::biases;
-    static void pack(const T* const* parts, T* w) {
+    static constexpr int operands = Apart::operands + Bias::operands;
+    static constexpr long at_bias = aligned<T>(Apart::packed), packed = at_bias + Bias::packed;
+    static void pack(const T* const* parts, S* w) {
         Apart::pack(parts, w);
-        Base::pack_biases(parts[Apart::operands], w + at_bias);
+        Bias::pack(parts + Apart::operands, w + at_bias);
     }
-    static KPLIB_INLINE void step(const T* w, T* m) {
+    static KPLIB_INLINE void step(const S* w, T* m) {
         Scratch<T, 4 * H + lanes<T>> y;
         Apart::run(w, Base::x(m), y.data);
         T* const h = Base::state(m, 0);
@@ -131,17 +137,20 @@ struct GruAfter : CellMemory<T, I, H, 1, 4> {
 };
 
 // h = phi(W [x; h] + b), with phi Tanh or Relu
-template <class T, int I, int H, class Gates, class Phi>
-struct Rnn : CellMemory<T, I, H, 1, 1> {
-    using Base = CellMemory<T, I, H, 1, 1>;
+template <class F, int I, int H, class Gates, class Phi, int Summands = 1>
+struct Rnn : CellMemory<F, I, H, 1, Biases<F, 1, H, Summands>> {
+    using T = number<F>;
+    using S = stored<F>;
+    using Bias = Biases<F, 1, H, Summands>;
+    using Base = CellMemory<F, I, H, 1, Bias>;
     static_assert(Gates::rows == H && Gates::columns == I + H, "one gate of [x; h]");
-    static constexpr int operands = Gates::operands + 1;
-    static constexpr long at_bias = aligned<T>(Gates::packed), packed = at_bias + Base::biases;
-    static void pack(const T* const* parts, T* w) {
+    static constexpr int operands = Gates::operands + Bias::operands;
+    static constexpr long at_bias = aligned<T>(Gates::packed), packed = at_bias + Bias::packed;
+    static void pack(const T* const* parts, S* w) {
         Gates::pack(parts, w);
-        Base::pack_biases(parts[Gates::operands], w + at_bias);
+        Bias::pack(parts + Gates::operands, w + at_bias);
     }
-    static KPLIB_INLINE void step(const T* w, T* m) {
+    static KPLIB_INLINE void step(const S* w, T* m) {
         Scratch<T, H + lanes<T>> y;
         Gates::run(w, Base::x(m), y.data);
         T* const h = Base::state(m, 0);
@@ -153,22 +162,25 @@ struct Rnn : CellMemory<T, I, H, 1, 1> {
 };
 
 // h = alpha tanh(W [x; h] + b) + beta h; the last operand is (alpha, beta).
-template <class T, int I, int H, class Gates>
-struct FastRnn : CellMemory<T, I, H, 1, 1> {
-    using Base = CellMemory<T, I, H, 1, 1>;
+template <class F, int I, int H, class Gates, int Summands = 1>
+struct FastRnn : CellMemory<F, I, H, 1, Biases<F, 1, H, Summands>> {
+    using T = number<F>;
+    using S = stored<F>;
+    using Bias = Biases<F, 1, H, Summands>;
+    using Base = CellMemory<F, I, H, 1, Bias>;
     static_assert(Gates::rows == H && Gates::columns == I + H, "one gate of [x; h]");
-    static constexpr int operands = Gates::operands + 2;
-    static constexpr long at_bias = aligned<T>(Gates::packed), at_scalars = at_bias + Base::biases, packed = at_scalars + 2;
-    static void pack(const T* const* parts, T* w) {
+    static constexpr int operands = Gates::operands + Bias::operands + 1;
+    static constexpr long at_bias = aligned<T>(Gates::packed), at_scalars = at_bias + Bias::packed, packed = at_scalars + entries_of<F>(2);
+    static void pack(const T* const* parts, S* w) {
         Gates::pack(parts, w);
-        Base::pack_biases(parts[Gates::operands], w + at_bias);
-        for (int k = 0; k < 2; ++k) w[at_scalars + k] = parts[Gates::operands + 1][k];
+        Bias::pack(parts + Gates::operands, w + at_bias);
+        put_numbers<F>(parts[operands - 1], 2, w + at_scalars);
     }
-    static KPLIB_INLINE void step(const T* w, T* m) {
+    static KPLIB_INLINE void step(const S* w, T* m) {
         Scratch<T, H + lanes<T>> y;
         Gates::run(w, Base::x(m), y.data);
         T* const h = Base::state(m, 0);
-        const T alpha = w[at_scalars], beta = w[at_scalars + 1];
+        const T alpha = number_at<F>(w + at_scalars, 0), beta = number_at<F>(w + at_scalars, 1);
         vectors<T, H>([&](int i, auto width) KPLIB_LAMBDA {
             constexpr int L = width;
             const vec<T, L> candidate = tanh<T, L>(Base::template gate<L>(y.data, w + at_bias, 0, i));

@@ -40,19 +40,20 @@ struct is_sequence : std::false_type {};
 template <class Op>
 struct is_sequence<Op, std::enable_if_t<Op::sequence>> : std::true_type {};
 
-template <class Op, class T>
+// Of numbers T, packed as S.
+template <class Op, class T, class S = T>
 struct Entry {
     // One argument: a vector (length 1), or a sequence of `length` vectors. May throw.
     static KPLIB_WIDE_VECTORS void run(const void* w, const void* x, void* y, std::ptrdiff_t length) {
         if constexpr (is_sequence<Op>::value)
-            Op::run(static_cast<const T*>(w), static_cast<const T*>(x), static_cast<T*>(y), length);
+            Op::run(static_cast<const S*>(w), static_cast<const T*>(x), static_cast<T*>(y), length);
         else
-            Op::run(static_cast<const T*>(w), static_cast<const T*>(x), static_cast<T*>(y));
+            Op::run(static_cast<const S*>(w), static_cast<const T*>(x), static_cast<T*>(y));
     }
     // The same for C++ callers that hold one vector.
     static KPLIB_WIDE_VECTORS void run_vector(const void* w, const void* x, void* y) {
         if constexpr (!is_sequence<Op>::value)
-            Op::run(static_cast<const T*>(w), static_cast<const T*>(x), static_cast<T*>(y));
+            Op::run(static_cast<const S*>(w), static_cast<const T*>(x), static_cast<T*>(y));
     }
     // `count` arguments, one after the other; an exception becomes a status, and a message if size > 0.
     static int call(const void* w, const void* x, void* y, long count, long length, char* message, long size) {
@@ -63,7 +64,7 @@ struct Entry {
     }
     // The operands' entries into the packed weights.
     static int pack(const void* const* operands, void* w, char* message, long size) {
-        return guarded(message, size, [&] { Op::pack(reinterpret_cast<const T* const*>(operands), static_cast<T*>(w)); });
+        return guarded(message, size, [&] { Op::pack(reinterpret_cast<const T* const*>(operands), static_cast<S*>(w)); });
     }
     // packed entries, and the addresses of run, run_vector (0 for sequences), call and pack
     static void table(std::intptr_t* out) {

@@ -15,12 +15,14 @@
 // X, so that a NaN in one row cannot leak into another.
 #pragma once
 
-#include "simd.hpp"
+#include "format.hpp"
 
 namespace kplib {
 
 // How `count` consecutive entries are cut into vectors: panels of up to `Wide` full vectors, and at
-// most one narrower tail. A last vector that is more than half full counts as full ("padded").
+// most one narrower tail. A last vector that is more than half full counts as full ("padded"); beside one or two
+// others a quarter will do, for a tail, a panel of its own, would read all of the other matrix once more (measured:
+// padded it is 1.1 to 1.2 times as fast).
 template <class T>
 struct Cut {
     int full;          // vectors of lanes<T> entries
@@ -30,7 +32,8 @@ struct Cut {
     constexpr explicit Cut(int count)
         : full(count / lanes<T>), tail(0), tail_valid(0), last_valid(lanes<T>) {
         const int rest = count % lanes<T>;
-        if (2 * rest > lanes<T>) {
+        const int least = full == 1 || full == 2 ? lanes<T> / 4 : lanes<T> / 2;
+        if (rest > least) {
             full += 1;
             last_valid = rest;
         } else if (rest > 0) {
@@ -44,6 +47,8 @@ struct Cut {
 
 // The most accumulators that leave registers for the operands.
 inline constexpr int max_accumulators = vector_registers == 32 ? 24 : 12;
+// A vector of the right matrix is read once for so many rows: the more, the fewer loads.
+inline constexpr int rows_in_tile = 14;
 // Fewer chains of additions than this leave the adders idle (latency 4, two a cycle).
 inline constexpr int min_chains = 8;
 
@@ -56,9 +61,10 @@ constexpr int panel_vectors(int full, int most) {
 }
 // For one or two rows: narrow panels, read in order, where the matrix comes from the second cache (measured: 1.3 to
 // 1.6 times as fast as wide ones; slower by a tenth in the first cache and in the third).
-template <class T>
+template <class F>
 constexpr int rows_most(int rows, long n, long k) {
-    const bool second_cache = n * k * long(sizeof(T)) > 49152 && n * k * long(sizeof(T)) <= 1 << 20;
+    const long bytes = n * k * long(sizeof(stored<F>));
+    const bool second_cache = bytes > 49152 && bytes <= 1 << 20;
     return rows >= 6 ? 4 : rows >= 3 ? 6 : second_cache ? 4 : 8;
 }
 constexpr int columns_most(int columns) {
@@ -68,15 +74,17 @@ constexpr int columns_most(int columns) {
 template <class T>
 constexpr long panels_size(int count, int k) { return long(Cut<T>(count).padded()) * k; }
 
-template <class T, int Count, int K, int Most, class Entry>
-void pack_panels(T* packed, Entry entry) {
+template <class F, int Count, int K, int Most, class Entry>
+void pack_panels(stored<F>* packed, Entry entry) {
+    using T = number<F>;
+    using S = stored<F>;
     constexpr Cut<T> cut(Count);
     constexpr int wide = panel_vectors(cut.full, Most) * lanes<T>;
     const auto pack = [&](int first, int width) {
         const int end = first + width < Count ? first + width : Count;
         for (int k = 0; k < K; ++k) {
-            for (int i = first; i < end; ++i) *packed++ = entry(k, i);
-            for (int i = end; i < first + width; ++i) *packed++ = T(0);
+            for (int i = first; i < end; ++i) *packed++ = S(entry(k, i));
+            for (int i = end; i < first + width; ++i) *packed++ = S(0);
         }
     };
     int first = 0;
@@ -87,20 +95,21 @@ void pack_panels(T* packed, Entry entry) {
 
 // ---- the tile: R rows by V vectors of L lanes, summed over K --------------------------------------
 // sum[r][v] = sum over k of a[r * ARow + k * ACol] * b[k * BRow + v * L ...].
-// BValid < L: only that many entries of the last vector may be read.
-template <class T, int L, int R, int V, int K, long ARow, long ACol, long BRow, int BValid = L>
-KPLIB_INLINE void tile(const T* a, const T* b, vec<T, L> (&sum)[R][V]) {
+// BValid < L: only that many entries of the last vector may be read. B: numbers, or a packed table's entries.
+template <class T, int L, int R, int V, int K, long ARow, long ACol, long BRow, int BValid = L, class B>
+KPLIB_INLINE void tile(const T* a, const B* b, vec<T, L> (&sum)[R][V]) {
     constexpr int wanted = int(ceil_div(min_chains, R * V));
     constexpr int split = wanted < K ? wanted : K;           // independent sums over k
     constexpr int unrolled = split >= 4 ? split : R * V * 4 <= 64 ? 4 : 2;
     constexpr int step = unrolled - unrolled % split;
     vec<T, L> part[split][R][V];
     unroll<split * R * V>([&](auto i) KPLIB_LAMBDA { part[i / (R * V)][i / V % R][i % V] = vec<T, L>{}; });
-    const auto add = [&](const T* ak, const T* bk, auto which) KPLIB_LAMBDA {
+    const auto add = [&](const T* ak, const B* bk, auto which) KPLIB_LAMBDA {
         constexpr int s = which;
         vec<T, L> row[V];
         unroll<V>([&](auto v) KPLIB_LAMBDA {
-            row[v] = load_first<T, L, v == V - 1 ? BValid : L>(bk + v * L);
+            if constexpr (v == V - 1 && BValid < L) row[v] = load_first<T, L, BValid>(bk + v * L);
+            else row[v] = load<T, L>(bk + v * L);
         });
         unroll<R>([&](auto r) KPLIB_LAMBDA {
             const T scalar = ak[r * ARow];
@@ -114,7 +123,7 @@ KPLIB_INLINE void tile(const T* a, const T* b, vec<T, L> (&sum)[R][V]) {
     } else {
         constexpr int whole = K - K % step;
         const T* ak = a;
-        const T* bk = b;
+        const B* bk = b;
         for (int k = 0; k < whole; k += step) {
             unroll<step>([&](auto s) KPLIB_LAMBDA {
                 add(ak + s * ACol, bk + s * BRow, std::integral_constant<int, s % split>{});
@@ -149,9 +158,9 @@ KPLIB_INLINE void row_tiles(Body&& body) {
 
 // One panel of C by rows. Whole vectors are stored even where a row ends inside one: what runs over is
 // the start of the next row, which is stored later; the last row is stored exactly.
-template <class T, int L, int M, int V, int K, long ARow, long ACol, long BRow, int BValid, int CValid, long CRow>
-KPLIB_INLINE void rows_panel(const T* a, const T* b, T* c) {
-    constexpr int most = max_accumulators / V > 8 ? 8 : max_accumulators / V > 0 ? max_accumulators / V : 1;
+template <class T, int L, int M, int V, int K, long ARow, long ACol, long BRow, int BValid, int CValid, long CRow, class B>
+KPLIB_INLINE void rows_panel(const T* a, const B* b, T* c) {
+    constexpr int most = max_accumulators / V > rows_in_tile ? rows_in_tile : max_accumulators / V > 0 ? max_accumulators / V : 1;
     row_tiles<M, most>([&](int i, auto rows, auto last) KPLIB_LAMBDA {
         constexpr int R = rows;
         constexpr bool at_end = last;
@@ -171,11 +180,13 @@ KPLIB_INLINE void rows_panel(const T* a, const T* b, T* c) {
 // (see above) is overwritten by the next row's proper entries.
 //   BPacked: b is packed in panels; else row-major with row length BRow, to be read exactly.
 //   CPadded: the rows of C have room for whole vectors (it is our own scratch).
-template <class T, int M, int N, int K, long ARow, long ACol, bool BPacked, long BRow, bool BExact, long CRow, bool CPadded>
-KPLIB_INLINE void multiply_rows(const T* a, const T* b, T* c) {
+template <class F, int M, int N, int K, long ARow, long ACol, bool BPacked, long BRow, bool BExact, long CRow, bool CPadded,
+          class B>
+KPLIB_INLINE void multiply_rows(const number<F>* a, const B* b, number<F>* c) {
+    using T = number<F>;
     constexpr int L = lanes<T>;
     constexpr Cut<T> cut(N);
-    constexpr int wide = panel_vectors(cut.full, rows_most<T>(M, N, K));
+    constexpr int wide = panel_vectors(cut.full, rows_most<F>(M, N, K));
     constexpr int panels = wide > 0 ? cut.full / wide : 0;
     constexpr int rest = cut.full - panels * wide;  // vectors in a last, smaller panel
     if constexpr (cut.tail > 0) {
@@ -209,8 +220,8 @@ KPLIB_INLINE void multiply_rows(const T* a, const T* b, T* c) {
 template <class T>
 constexpr int dots_row(int k) { return int(round_up(k, lanes<T>)); }
 
-template <class T, int M, int N, int K, long ARow>
-KPLIB_INLINE void multiply_dots(const T* a, const T* b, T* c) {
+template <class T, int M, int N, int K, long ARow, class B>
+KPLIB_INLINE void multiply_dots(const T* a, const B* b, T* c) {
     constexpr int L = lanes<T>;
     constexpr int whole = K / L, rest = K % L;
     constexpr int most = L / N;
@@ -247,8 +258,8 @@ KPLIB_INLINE void multiply_dots(const T* a, const T* b, T* c) {
 
 // ---- columns --------------------------------------------------------------------------------------
 // C (M, N) without gaps, N small: lanes run down the rows, A^T is packed in panels.
-template <class T, int L, int V, int N, int K, long XRow, int Valid>
-KPLIB_INLINE void columns_panel(const T* a, const T* x, T* c) {
+template <class T, int L, int V, int N, int K, long XRow, int Valid, class A>
+KPLIB_INLINE void columns_panel(const A* a, const T* x, T* c) {
     vec<T, L> sum[N][V];
     tile<T, L, N, V, K, 1, XRow, V * L>(x, a, sum);
     unroll<V>([&](auto v) KPLIB_LAMBDA {
@@ -264,8 +275,8 @@ KPLIB_INLINE void columns_panel(const T* a, const T* x, T* c) {
 }
 inline constexpr int interleaved_most = 8;  // columns that are interleaved in registers
 
-template <class T, int M, int N, int K, long XRow>
-KPLIB_INLINE void multiply_columns(const T* a, const T* x, T* c) {
+template <class T, int M, int N, int K, long XRow, class A>
+KPLIB_INLINE void multiply_columns(const A* a, const T* x, T* c) {
     constexpr int L = lanes<T>;
     constexpr Cut<T> cut(M);
     constexpr int wide = panel_vectors(cut.full, columns_most(N));
@@ -297,8 +308,8 @@ KPLIB_INLINE vec<T, L> load_repeated(const T* p) {
     if constexpr (N == 1) return vec<T, L>{} + p[0];
     else return shuffle<repeat_pattern<N>, T, N, L>(load<T, N>(p), load<T, N>(p));
 }
-template <class T, int L, int V, int N, int K, long XRow, int Valid>
-KPLIB_INLINE void entries_panel(const T* a, const T* x, T* c) {
+template <class T, int L, int V, int N, int K, long XRow, int Valid, class A>
+KPLIB_INLINE void entries_panel(const A* a, const T* x, T* c) {
     constexpr int wanted = int(ceil_div(min_chains, V));
     constexpr int split = wanted < K ? wanted : K;  // independent sums over k
     vec<T, L> part[split][V];
@@ -313,8 +324,8 @@ KPLIB_INLINE void entries_panel(const T* a, const T* x, T* c) {
         store_first<T, L, v == V - 1 ? Valid : L>(c + v * L, total);
     });
 }
-template <class T, int M, int N, int K, long XRow>
-KPLIB_INLINE void multiply_entries(const T* a, const T* x, T* c) {
+template <class T, int M, int N, int K, long XRow, class A>
+KPLIB_INLINE void multiply_entries(const A* a, const T* x, T* c) {
     constexpr int L = lanes<T>;
     constexpr Cut<T> cut(M * N);
     constexpr int wide = panel_vectors(cut.full, columns_most(1));
@@ -355,30 +366,34 @@ constexpr double entries_cost(int m, int n, int k) {
 
 // C = X B^T. XRow: distance of the rows of X. CPadded: see multiply_rows; the distance of the rows
 // of C is then `row`, else N.
-template <class T, int M, int N, int K, long XRow, bool CPadded>
+template <class F, int M, int N, int K, long XRow, bool CPadded>
 struct MultiplyNT {
+    using T = number<F>;
+    using S = stored<F>;
     static constexpr bool dots = dots_cost<T>(M, N, K) < rows_cost<T>(M, N, K);
     static constexpr double cost = dots ? dots_cost<T>(M, N, K) : rows_cost<T>(M, N, K);
     static constexpr Cut<T> cut{N};
     static constexpr long row = dots || !CPadded ? N : cut.full > 0 ? round_up(cut.padded(), lanes<T>) : cut.tail;
     static constexpr long packed = dots ? long(N) * dots_row<T>(K) : panels_size<T>(N, K);
-    static void pack(const T* b, T* to) {
+    static void pack(const T* b, S* to) {
         if constexpr (dots) {
             for (int j = 0; j < N; ++j)
-                for (int k = 0; k < dots_row<T>(K); ++k) *to++ = k < K ? b[long(j) * K + k] : T(0);
+                for (int k = 0; k < dots_row<T>(K); ++k) *to++ = S(k < K ? b[long(j) * K + k] : T(0));
         } else {
-            pack_panels<T, N, K, rows_most<T>(M, N, K)>(to, [b](int k, int j) { return b[long(j) * K + k]; });
+            pack_panels<F, N, K, rows_most<F>(M, N, K)>(to, [b](int k, int j) { return b[long(j) * K + k]; });
         }
     }
-    static KPLIB_INLINE void run(const T* b, const T* x, T* c) {
+    static KPLIB_INLINE void run(const S* b, const T* x, T* c) {
         if constexpr (dots) multiply_dots<T, M, N, K, XRow>(x, b, c);
-        else multiply_rows<T, M, N, K, XRow, 1, true, 0, false, row, CPadded>(x, b, c);
+        else multiply_rows<F, M, N, K, XRow, 1, true, 0, false, row, CPadded>(x, b, c);
     }
 };
 
 // C = A X. XRow: distance of the rows of X; XExact: X ends with its last entry, so read no further.
-template <class T, int M, int N, int K, long XRow, bool XExact, bool CPadded>
+template <class F, int M, int N, int K, long XRow, bool XExact, bool CPadded>
 struct MultiplyNN {
+    using T = number<F>;
+    using S = stored<F>;
     static constexpr double of_rows = rows_cost<T>(M, N, K), of_columns = columns_cost<T>(M, N, K);
     static constexpr double of_entries = entries_cost<T>(M, N, K);
     // its larger A has to pay
@@ -388,19 +403,25 @@ struct MultiplyNN {
     static constexpr Cut<T> cut{N};
     static constexpr long row = entries || columns || !CPadded ? N : cut.full > 0 ? round_up(cut.padded(), lanes<T>) : cut.tail;
     static constexpr long packed = entries ? panels_size<T>(M * N, K) : columns ? panels_size<T>(M, K) : long(M) * K;
-    static void pack(const T* a, T* to) {
+    static void pack(const T* a, S* to) {
         if constexpr (entries) {
-            pack_panels<T, M * N, K, columns_most(1)>(to, [a](int k, int i) { return a[long(i / N) * K + k]; });
+            pack_panels<F, M * N, K, columns_most(1)>(to, [a](int k, int i) { return a[long(i / N) * K + k]; });
         } else if constexpr (columns) {
-            pack_panels<T, M, K, columns_most(N)>(to, [a](int k, int i) { return a[long(i) * K + k]; });
+            pack_panels<F, M, K, columns_most(N)>(to, [a](int k, int i) { return a[long(i) * K + k]; });
         } else {
-            for (long i = 0; i < long(M) * K; ++i) to[i] = a[i];
+            for (long i = 0; i < long(M) * K; ++i) to[i] = S(a[i]);
         }
     }
-    static KPLIB_INLINE void run(const T* a, const T* x, T* c) {
+    static KPLIB_INLINE void run(const S* a, const T* x, T* c) {
         if constexpr (entries) multiply_entries<T, M, N, K, XRow>(a, x, c);
         else if constexpr (columns) multiply_columns<T, M, N, K, XRow>(a, x, c);
-        else multiply_rows<T, M, N, K, K, 1, false, XRow, XExact, row, CPadded>(a, x, c);
+        else if constexpr (is_scaled<F>) {  // entries that are broadcast are widened at once, not one by one
+            Scratch<T, long(M) * K> wide;
+            widen<T, M * K>(a, wide.data);
+            multiply_rows<F, M, N, K, K, 1, false, XRow, XExact, row, CPadded>(wide.data, x, c);
+        } else {
+            multiply_rows<F, M, N, K, K, 1, false, XRow, XExact, row, CPadded>(a, x, c);
+        }
     }
 };
 

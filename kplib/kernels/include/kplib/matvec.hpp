@@ -4,43 +4,25 @@
 //
 //     rows, columns                  the shape of W
 //     operands                       how many matrices it is packed from
-//     packed                         entries of the packed weights
+//     packed                         entries of the packed weights, of the format's kind (format.hpp)
 //     static void pack(parts, w)     the weights, once, into w (aligned to 64 bytes); parts: row-major matrices
 //     static void run(w, x, y)       y (rows) = W x (columns); x and y need no alignment, must not overlap
 #pragma once
-
-#include <new>
 
 #include "matmul.hpp"
 
 namespace kplib {
 
-// Scratch memory of Count entries: on the stack while it is small, so that threads share nothing.
-template <class T, long Count, bool OnStack = (Count * long(sizeof(T)) <= 65536)>
-struct Scratch {
-    alignas(64) T data[Count];
-};
-template <class T, long Count>
-struct Scratch<T, Count, false> {
-    T* data = static_cast<T*>(::operator new(Count * sizeof(T), std::align_val_t(64)));
-    ~Scratch() { ::operator delete(data, std::align_val_t(64)); }
-    Scratch() = default;
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-};
-
-// Every part of the packed weights starts on a 64-byte line.
-template <class T>
-constexpr long aligned(long count) { return round_up(count, 64 / long(sizeof(T))); }
-
-template <class T, int M, int N>
+template <class F, int M, int N>
 struct Dense {
+    using T = number<F>;
+    using S = stored<F>;
     static constexpr int rows = M, columns = N, operands = 1;
-    using Product = MultiplyNT<T, 1, M, N, N, false>;
+    using Product = MultiplyNT<F, 1, M, N, N, false>;
     static constexpr long packed = aligned<T>(Product::packed);
     static constexpr double cost = Product::cost;
-    static void pack(const T* const* parts, T* w) { Product::pack(parts[0], w); }  // W
-    static KPLIB_INLINE void run(const T* w, const T* x, T* y) { Product::run(w, x, y); }
+    static void pack(const T* const* parts, S* w) { Product::pack(parts[0], w); }  // W
+    static KPLIB_INLINE void run(const S* w, const T* x, T* y) { Product::run(w, x, y); }
 };
 
 // W = U V with U (M, R) and V (R, N).

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -233,5 +234,19 @@ KPLIB_INLINE void interleave(const vec<T, L>* c, vec<T, L>* out) {
         });
     }
 }
+
+// Scratch memory of Count entries: on the stack while it is small, so that threads share nothing.
+template <class T, long Count, bool OnStack = (Count * long(sizeof(T)) <= 65536)>
+struct Scratch {
+    alignas(64) T data[Count];
+};
+template <class T, long Count>
+struct Scratch<T, Count, false> {
+    T* data = static_cast<T*>(::operator new(Count * sizeof(T), std::align_val_t(64)));
+    ~Scratch() { ::operator delete(data, std::align_val_t(64)); }
+    Scratch() = default;
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+};
 
 }  // namespace kplib
