@@ -15,6 +15,9 @@ from kplib.errors import (
     ShapeError,
 )
 
+if TYPE_CHECKING:
+    from kplib.nn import Classifier
+
 try:  # the annotations below are strings until typer reads them, so the module imports without it
     import typer
 except ImportError:
@@ -170,17 +173,24 @@ def verify_data(
 
 
 def export(
-    benchmark: Annotated[str, typer.Argument(help="Such as usps-fastrnn.")],
-    technique: Annotated[str, typer.Argument(help="baseline, small, pruned, lmf, kp or hkp.")],
+    network: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NETWORK",
+            help="A record of `kplib train` or `kplib sweep` (its .json); or a benchmark and a "
+            "technique, such as usps-fastrnn kp.",
+        ),
+    ],
     path: Annotated[Path, typer.Argument(help="build/usps writes build/usps.h and build/usps.c.")],
     weights: Annotated[
         Literal["float32", "int8"], typer.Option(help="How the constants are stored.")
     ] = "float32",
     state: Annotated[
-        Path | None, typer.Option(help="The trained state_dict, a .safetensors file.")
+        Path | None,
+        typer.Option(help="Without a record: the trained state_dict, a .safetensors file."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Without --state: of weights that are not trained.")
+        int | None, typer.Option(min=0, help="Without a record: of weights that are not trained.")
     ] = None,
     compression: Annotated[int | None, typer.Option(help="As of kplib.build.")] = None,
     layers: Annotated[int | None, typer.Option(help="As of kplib.build.")] = None,
@@ -188,15 +198,14 @@ def export(
         str | None, typer.Option(help="With which the C names begin; by default the file's.")
     ] = None,
 ) -> None:
-    """Write a network of the papers' tables as a C header and source for a microcontroller."""
-    from kplib.engine.export import export_c, load_state
+    """Write a trained network as a C header and source for a microcontroller.
+
+    It is the network of a record, or one of the papers' tables with a state_dict of your own.
+    """
+    from kplib.engine.export import export_c
 
     try:
-        if (state is None) == (seed is None):
-            raise ValueError("name either --state or --seed: trained weights, or random ones")
-        model = kplib.build(benchmark, technique, compression=compression, layers=layers, seed=seed)
-        if state is not None:
-            load_state(model, state)
+        model = _network(network, state, seed, compression, layers)
         written = export_c(model, path, weights=weights, name=name)
     except ValueError as error:
         _print_error(error)
@@ -205,6 +214,37 @@ def export(
         f"{written.header} and {written.source}: {written.weight_bytes:,} bytes of constants, "
         f"{written.state_bytes:,} bytes of RAM"
     )
+
+
+def _network(
+    words: list[str],
+    state: Path | None,
+    seed: int | None,
+    compression: int | None,
+    layers: int | None,
+) -> Classifier:
+    """Return what is to be exported: the network of a record, or of a benchmark and technique."""
+    if len(words) == 1 and words[0].endswith(".json"):
+        from kplib.experiments.trained import load_trained
+
+        options = {"state": state, "seed": seed, "compression": compression, "layers": layers}
+        given = [f"--{name}" for name, value in options.items() if value is not None]
+        if given:
+            raise ValueError(f"a record says what its network is: leave out {', '.join(given)}")
+        return load_trained(words[0])
+    if len(words) != 2:
+        raise ValueError(
+            f"name a record (.json), or a benchmark and a technique, before the path to write to; "
+            f"found {' '.join(words)}"
+        )
+    if (state is None) == (seed is None):
+        raise ValueError("name either --state or --seed: trained weights, or random ones")
+    from kplib.engine.export import load_state
+
+    model = kplib.build(*words, compression=compression, layers=layers, seed=seed)
+    if state is not None:
+        load_state(model, state)
+    return model
 
 
 def matvec(

@@ -316,6 +316,42 @@ PICTURES = {
     ),
     "training_curves": partial(plots.training_curves, RUNS),
     "training_curves, one epoch": partial(plots.training_curves, {"hkp": [0.0], "lmf": [1.0]}),
+    "bandwidth_by_size": partial(
+        plots.bandwidth_by_size,
+        {1 << k: 4e11 / (k - 10) for k in range(12, 26)},
+        {"USPS-FastRNN": (6144, 320), "HAR1-BiLSTM": (1466368, 43808)},
+    ),
+    "bandwidth_by_size, one": partial(plots.bandwidth_by_size, {4096: 1e9}, {"a": (2, 1)}),
+    "roofline": partial(
+        plots.roofline,
+        252.0,
+        {"16 KB": 470.0, "256 KB": 180.0, "32 MB": 37.0},
+        {
+            "dense": ("dense", 0.49, 84.0),
+            "Kronecker": ("kp", 0.8, 100.0),
+            "low rank": ("lmf", 0.43, 90.0),
+            "pruned": ("pruned", 0.3, 3.0),
+            "NumPy, dense": ("dense", 0.49, 32.0),
+            "NumPy, Kronecker": ("kp", 0.8, 1.3),
+        },
+        hollow=("NumPy, dense", "NumPy, Kronecker"),
+    ),
+    "roofline, even bandwidths": partial(
+        plots.roofline, 25.0, {"16 KB": 50.0, "256 KB": 49.0}, {"a": ("kp", 0.5, 24.0)}
+    ),
+    "roofline, one": partial(plots.roofline, 4, {"one": 1}, {"a": ("kp", 4.0, 1e-3)}),
+    "speed_ups_against_counts": partial(
+        plots.speed_ups_against_counts,
+        {
+            "small": [("KWS", 16.0, 13.3), ("MNIST", 11.0, 8.0)],
+            "pruned": [("KWS", 29.0, 4.55)],
+            "lmf": [("KWS", 25.2, 6.47)],
+            "kp": [("KWS", 12.6, 1.53), ("MNIST", 5.4, 1.14)],
+        },
+    ),
+    "speed_ups_against_counts, one": partial(
+        plots.speed_ups_against_counts, {"kp": [("KWS", 1.0, 1.0)]}
+    ),
     "version_times": partial(
         plots.version_times, {"1 loops": 3.7e-6, "2 sizes known": 1.3e-6, "3 packed": 2e-8}
     ),

@@ -48,6 +48,7 @@ from kplib.experiments.records import (
     write,
 )
 from kplib.nn import Classifier, MagnitudeSchedule, parameter_count, prune
+from kplib.nn.state import assign_state
 from kplib.nn.structures import SparseWeight
 
 if TYPE_CHECKING:
@@ -310,10 +311,8 @@ def load_network(stored: StoredRun, network: Callable[[], Classifier] | None = N
         raise ValueError(f"{stored.path}: is of the variant {configuration.variant!r}: "
                          "give its network")  # fmt: skip
     model = (network or _builder(configuration))()
-    try:
-        model.load_state_dict({k: torch.from_numpy(a) for k, a in stored.weights.items()})
-    except RuntimeError as error:
-        raise ValueError(f"{stored.path}: does not fit the network: {error}") from None
+    state = {name: torch.from_numpy(array) for name, array in stored.weights.items()}
+    assign_state(model, state, stored.path)
     return model.eval()
 
 

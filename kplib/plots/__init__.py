@@ -32,6 +32,7 @@ from kplib.plots.data import (
 )
 from kplib.plots.hybrid import accuracy_against_rows, hybrid_blocks, hybrid_sizes
 from kplib.plots.kernels import version_times
+from kplib.plots.keywords import keyword_maps, keyword_stream
 from kplib.plots.matrices import kron_blocks, product_figure
 from kplib.plots.nearest import caught_against_numbers, late_starts, search_progress
 from kplib.plots.pattern import Pattern, kron_entry, patterns
@@ -43,6 +44,7 @@ from kplib.plots.results import (
     confusion_matrix,
     learning_curves,
 )
+from kplib.plots.roofline import bandwidth_by_size, roofline, speed_ups_against_counts
 from kplib.plots.shapes import hidden_size_costs, macs_and_times, shape_map, shape_outlines
 from kplib.plots.sizes import (
     accuracy_against_size,
@@ -70,6 +72,7 @@ __all__ = [
     "accuracy_differences",
     "accuracy_plane",
     "approximation_shares",
+    "bandwidth_by_size",
     "best_of_several",
     "bottlenecks",
     "caught_against_numbers",
@@ -86,6 +89,8 @@ __all__ = [
     "hybrid_blocks",
     "hybrid_sizes",
     "image_transform",
+    "keyword_maps",
+    "keyword_stream",
     "kron_blocks",
     "kron_entry",
     "late_starts",
@@ -100,11 +105,13 @@ __all__ = [
     "product_figure",
     "product_times",
     "rank_against_parameters",
+    "roofline",
     "search_progress",
     "shape_map",
     "shape_outlines",
     "singular_value_spectra",
     "sparse_stages",
+    "speed_ups_against_counts",
     "state_norms",
     "storage_sizes",
     "technique",
