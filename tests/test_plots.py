@@ -322,6 +322,22 @@ PICTURES = {
         {"USPS-FastRNN": (6144, 320), "HAR1-BiLSTM": (1466368, 43808)},
     ),
     "bandwidth_by_size, one": partial(plots.bandwidth_by_size, {4096: 1e9}, {"a": (2, 1)}),
+    "keyword_maps": partial(
+        plots.keyword_maps,
+        {name: RNG.normal(size=(25, 10)) for name in ("up", "down", "stop", "go")},
+        seconds=1.0,
+    ),
+    "keyword_maps, one": partial(plots.keyword_maps, {"up": [[1.0]]}, seconds=0.01),
+    "keyword_stream": partial(
+        plots.keyword_stream,
+        RNG.normal(size=(120, 10)),
+        {name: RNG.uniform(0, 1, 120) for name in ("up", "down", "stop", "go")},
+        [(0.5, 1.1, "up"), (1.6, 2.1, "stop"), (2.8, 3.4, "go")],
+        seconds=4.8,
+    ),
+    "keyword_stream, one": partial(
+        plots.keyword_stream, [[1.0]], {"up": [1.0]}, [(0.0, 0.04, "up")], seconds=0.04
+    ),
     "roofline": partial(
         plots.roofline,
         252.0,
