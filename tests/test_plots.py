@@ -368,6 +368,14 @@ PICTURES = {
     "speed_ups_against_counts, one": partial(
         plots.speed_ups_against_counts, {"kp": [("KWS", 1.0, 1.0)]}
     ),
+    "step_weights": partial(plots.step_weights, {"baseline": (-3.0, 3.0), "kp": (0.0, 2.0)}, 16),
+    "trained_shares": partial(
+        plots.trained_shares,
+        {"kp": [(0.1, 90.0), (0.15, 92.5)], "lmf": [(0.2, 84.0)]},
+        {"kp": [(0.6, 95.0)], "baseline": [(0.3, 98.0)]},
+        (0.05, 0.5),
+        names=("once", "again"),
+    ),
     "version_times": partial(
         plots.version_times, {"1 loops": 3.7e-6, "2 sizes known": 1.3e-6, "3 packed": 2e-8}
     ),

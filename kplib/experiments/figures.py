@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kplib.experiments.points import Point
 from kplib.experiments.run_sets import RunSet
 
-__all__ = ["learning_curves", "network_name", "our_points"]
+__all__ = ["learning_curves", "network_name", "our_points", "trained_scalars"]
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -84,3 +84,32 @@ def learning_curves(sets: Iterable[RunSet]) -> dict[str, list[Curve]]:
             runs.append((np.array(curve.steps, np.float64) / a_unit, accuracies))
         curves[one.configuration.technique] = runs
     return curves
+
+
+def trained_scalars(one: RunSet, layer: str = "l0") -> list[tuple[int, dict[str, float]]]:
+    """Return the scalars of a trained cell, such as FastRNN's alpha and beta, seed by seed.
+
+    Parameters
+    ----------
+    one : RunSet
+    layer : str, default "l0"
+        Of the recurrent layers, PyTorch's suffix.
+
+    Returns
+    -------
+    list of (int, dict of str to float)
+        Seed and scalars by name, of the runs whose weights were kept; none for a cell that has no
+        scalars.
+    """
+    found = []
+    for run in one.runs:
+        weights = run.weights
+        prefix = f"rnn.cells.{layer}."
+        scalars = {
+            name.removeprefix(prefix): float(array)
+            for name, array in weights.items()
+            if name.startswith(prefix) and array.shape == ()
+        }
+        if scalars:
+            found.append((run.record.configuration.seed, scalars))
+    return found

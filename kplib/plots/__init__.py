@@ -30,6 +30,7 @@ from kplib.plots.data import (
     fold_accuracies,
     learning_rates,
 )
+from kplib.plots.fastrnn import step_weights, trained_shares
 from kplib.plots.hybrid import accuracy_against_rows, hybrid_blocks, hybrid_sizes
 from kplib.plots.kernels import version_times
 from kplib.plots.keywords import keyword_maps, keyword_stream
@@ -113,8 +114,10 @@ __all__ = [
     "sparse_stages",
     "speed_ups_against_counts",
     "state_norms",
+    "step_weights",
     "storage_sizes",
     "technique",
+    "trained_shares",
     "training_curves",
     "use_style",
     "version_times",
