@@ -1,0 +1,72 @@
+"""The command ``kplib bench devices``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RUNS = Path("book/results/runs")
+RECORD = "devices.json"
+
+
+def devices(
+    benchmarks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[BENCHMARK]...", help="usps-fastrnn, mnist-lstm; both by default."),
+    ] = None,
+    technique: Annotated[
+        list[str] | None,
+        typer.Option(help="baseline, small, pruned, lmf or kp; may be repeated."),
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(help="cortex-m3, cortex-m4f, cortex-m55, arduino-uno; may be repeated."),
+    ] = None,
+    examples: Annotated[int, typer.Option(min=1, help="Images of the test set.")] = 100,
+    random: Annotated[
+        bool, typer.Option("--random", help="Random numbers instead of the test set.")
+    ] = False,
+    runs: Annotated[Path, typer.Option(help="Of the trained networks' records.")] = RUNS,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the record there; in a folder, as devices.json.")
+    ] = None,
+) -> None:
+    """Link exported networks into 32 KB of flash and 2 KB of RAM, and run them in emulators.
+
+    Flash, RAM with the stack, instructions (Cortex-M) or cycles (Arduino Uno) of an inference, and
+    whether the device says the digit that this computer says. No times: an emulator has none.
+    """
+    from rich.console import Console
+
+    from kplib.bench import machine
+    from kplib.bench.devices import report
+    from kplib.bench.devices.cases import chosen_cases
+    from kplib.bench.devices.devices import chosen_devices
+    from kplib.bench.devices.measure import measure_all
+    from kplib.bench.record import write_json
+
+    console = Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=160)
+    progress = Console(stderr=True, highlight=False)
+    provenance = machine.provenance(sys.argv[1:])
+    try:
+        chosen = chosen_devices(device)
+        cases = chosen_cases(benchmarks, technique, examples, runs, random=random)
+        found = measure_all(cases, chosen, ("float32", "int8"), progress.print)
+    except ValueError as error:
+        print(f"kplib: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    for each in chosen:
+        report.print_table(console, each, found)
+    if json is not None:
+        path = json if json.suffix == ".json" and not json.is_dir() else json / RECORD
+        settings: dict[str, object] = {
+            "examples": examples,
+            "images": "random numbers" if random else "the first of the test set",
+        }
+        write_json(path, report.record(provenance, settings, found))
+        console.print(f"record: {path}")
