@@ -45,6 +45,8 @@ def _print_error(error: Exception) -> None:
 
 def build_app() -> typer.Typer:
     """Return the command with its subcommands."""
+    from kplib.bench.board.command import board
+    from kplib.bench.devices.command import devices
     from kplib.experiments.command import train as train_network
     from kplib.experiments.report_command import report
     from kplib.experiments.sweep_command import sweep
@@ -70,9 +72,12 @@ def build_app() -> typer.Typer:
     bench.command("matvec")(matvec)
     bench.command("network")(network)
     bench.command("train")(train)
+    bench.command("devices")(devices)
+    bench.command("arm")(arm)
     app.command("train")(train_network)
     app.command("sweep")(sweep)
     app.command("report")(report)
+    app.command("board")(board)
     return app
 
 
@@ -353,3 +358,29 @@ def train(
         _print_error(error)
         raise typer.Exit(2) from None
     training.run(cases, rounds, threads, device, json, sys.argv[1:])
+
+
+def arm(
+    benchmarks: Annotated[
+        list[str] | None, typer.Argument(metavar="[BENCHMARK]...", help="All, unless given.")
+    ] = None,
+    caches: Annotated[
+        bool, typer.Option("--caches", help="Model a Kirin 960's caches in valgrind too: minutes.")
+    ] = False,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the record there; in a folder, under its own name.")
+    ] = None,
+) -> None:
+    """Compile everything for aarch64, check it against x86, count and model it: no board, no times.
+
+    Results in qemu are compared bit for bit; instructions are counted one by one in Unicorn; cycles
+    are those of LLVM's Cortex-A57 model; speed-ups are predictions, beside the papers' measured.
+    """
+    from kplib.bench.arm import command
+    from kplib.bench.arm.toolchain import MissingToolError
+
+    try:
+        command.arm(benchmarks, caches, json, sys.argv[1:])
+    except (ValueError, MissingToolError) as error:
+        _print_error(error)
+        raise typer.Exit(2) from None

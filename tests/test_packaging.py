@@ -497,7 +497,7 @@ def test_what_is_missing_is_installed_and_looked_for_again(tmp_path):
     machine = empty_machine(tmp_path)
     programs = {
         "chromium", "git", "clang++", "aarch64-linux-gnu-g++", "qemu-aarch64-static", "g++",
-        "arm-none-eabi-gcc", "avr-gcc", "simavr",
+        "arm-none-eabi-gcc", "qemu-system-arm", "avr-gcc", "simavr", "llvm-mca",
     }  # fmt: skip
     apt_get = tmp_path / "bin" / "apt-get"
     apt_get.write_text(
@@ -513,7 +513,7 @@ def test_what_is_missing_is_installed_and_looked_for_again(tmp_path):
     assert update.endswith("update")
     packages = install.split("--no-install-recommends ")[1].split()
     assert {"chromium", "g++", "g++-aarch64-linux-gnu", "qemu-user-static"} <= set(packages)
-    assert {"libnewlib-arm-none-eabi", "avr-libc", "simavr"} <= set(packages)
+    assert {"libnewlib-arm-none-eabi", "avr-libc", "simavr", "qemu-system-arm"} <= set(packages)
 
     # An apt-get that fails is no success.
     apt_get.write_text("#!/bin/sh\nexit 100\n")
@@ -637,7 +637,7 @@ def test_notebook_cells_are_linted(tmp_path, jupytext):
 
 
 @repository
-@pytest.mark.parametrize("name", ["tests", "book", "arm"])
+@pytest.mark.parametrize("name", ["tests", "book", "arm", "board"])
 def test_workflow(name):
     import yaml
 

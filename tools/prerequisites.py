@@ -90,6 +90,11 @@ def find_qemu() -> str | None:
     return _which("qemu-aarch64-static", "qemu-aarch64")
 
 
+def find_llvm_mca() -> str | None:
+    """Return LLVM's model of processors."""
+    return _which("llvm-mca", *(f"llvm-mca-{number}" for number in range(14, 25)))
+
+
 def find_arm_compiler() -> str | None:
     """Return the C compiler for Cortex-M if it has a C library."""
     return _compiles("arm-none-eabi-gcc", "-mcpu=cortex-m0", "-mthumb")
@@ -100,9 +105,23 @@ def find_avr_compiler() -> str | None:
     return _compiles("avr-gcc", "-mmcu=atmega328p")
 
 
+def find_arm_emulator() -> str | None:
+    """Return the emulator that runs programs of a Cortex-M."""
+    return _which("qemu-system-arm")
+
+
 def find_simavr() -> str | None:
     """Return the simulator of the Arduino Uno."""
     return _which("simavr")
+
+
+def find_simavr_headers() -> str | None:
+    """Return the path of simavr's header: the device benchmark is built on its library."""
+    for prefix in ("/usr", "/usr/local", "/opt/homebrew"):
+        header = Path(prefix, "include/simavr/sim_avr.h")
+        if header.is_file():
+            return str(header)
+    return None
 
 
 def find_git() -> str | None:
@@ -191,10 +210,22 @@ GROUPS = {
             "Fedora: dnf install qemu-user-static",
         ),
         Prerequisite(
+            "LLVM's model of processors",
+            find_llvm_mca,
+            ["llvm"],
+            "Fedora: dnf install llvm",
+        ),
+        Prerequisite(
             "a C compiler for Cortex-M, with a library",
             find_arm_compiler,
             ["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"],
             "Fedora: dnf install arm-none-eabi-gcc arm-none-eabi-newlib",
+        ),
+        Prerequisite(
+            "the emulator of Cortex-M boards",
+            find_arm_emulator,
+            ["qemu-system-arm"],
+            "Fedora: dnf install qemu-system-arm; macOS: brew install qemu",
         ),
         Prerequisite(
             "a C compiler for AVR, with a library",
@@ -207,6 +238,12 @@ GROUPS = {
             find_simavr,
             ["simavr"],
             "Fedora: dnf install simavr",
+        ),
+        Prerequisite(
+            "the library of that simulator, with headers",
+            find_simavr_headers,
+            ["libsimavr-dev"],
+            "Fedora: dnf install simavr-devel",
         ),
         Prerequisite(
             "Eigen's headers",
