@@ -113,7 +113,7 @@ def measure(case: Case, device: Device, weights: Weights, expected: NDArray[np.f
     weights : {"float32", "int8"}
         How the constants are stored.
     expected : ndarray of float32, shape (examples, classes)
-        Logits of the same C code on this computer, from :func:`logits_here`.
+        Logits of the same C code on this computer, from ``logits_here``.
 
     Returns
     -------
