@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from kplib.bench.devices.measure import Case
 from kplib.experiments.benchmarks import BENCHMARKS
 from kplib.experiments.build import build
 from kplib.experiments.configuration import DATA
+from kplib.experiments.records import read
 from kplib.experiments.trained import load_trained
 from kplib.nn import Classifier
 from kplib.nn.structures import SparseWeight
@@ -71,9 +73,9 @@ def chosen_cases(
         )
     cases = []
     for benchmark in benchmarks or NETWORKS:
-        x, labels = _examples(benchmark, examples, random)
         for technique in techniques or NETWORKS[benchmark]:
             record = first_record(runs, benchmark, technique)
+            x, labels = _examples(benchmark, examples, random, data_options(record))
             model = load_trained(record) if record else untrained(benchmark, technique)
             source = record.relative_to(runs).as_posix() if record else "not trained, seed 0"
             cases.append(Case(benchmark, technique, model, x, labels if record else None, source))
@@ -83,6 +85,11 @@ def chosen_cases(
 def first_record(runs: Path, benchmark: str, technique: str) -> Path | None:
     """Return the first record of a network, None if there is none."""
     return min((runs / benchmark / technique).glob("seed-*.json"), default=None)
+
+
+def data_options(record: Path | None) -> Mapping[str, Any]:
+    """Return how the data were loaded that a network was trained on, such as their scaling."""
+    return {} if record is None else read(record).record.configuration.data_options
 
 
 def untrained(benchmark: str, technique: str) -> Classifier:
@@ -101,10 +108,10 @@ def untrained(benchmark: str, technique: str) -> Classifier:
 
 
 def _examples(
-    benchmark: str, count: int, random: bool
+    benchmark: str, count: int, random: bool, options: Mapping[str, Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.integer] | None]:
     if not random:
-        data = kplib.data.load(DATA[benchmark])
+        data = kplib.data.load(DATA[benchmark], **options)
         return data.test.x[:count].astype(np.float32), data.test.y[:count]
     network = BENCHMARKS[benchmark]
     shape = (count, network.steps, network.input_size)

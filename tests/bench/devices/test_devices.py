@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 import kplib
 from kplib import cli
 from kplib.bench.devices import program as linking
-from kplib.bench.devices.cases import NETWORKS, chosen_cases, first_record, untrained
+from kplib.bench.devices.cases import NETWORKS, chosen_cases, data_options, first_record, untrained
 from kplib.bench.devices.devices import DEVICES, STACK_BYTES, chosen_devices
 from kplib.bench.devices.measure import Case, logits_here, measure, measure_all
 from kplib.bench.devices.program import DeviceError, DoesNotFitError, build_program
@@ -61,7 +61,10 @@ def build(device, folder, benchmark="usps-fastrnn", technique="kp", weights="flo
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 @every_device
 def test_the_same_digit_as_here_for_a_hundred_images(device, weights, technique, images):
-    model = load_trained(first_record(RUNS, "usps-fastrnn", technique))
+    record = first_record(RUNS, "usps-fastrnn", technique)
+    model = load_trained(record)
+    if data_options(record).get("scaling") == "range":
+        images = (images + 1) / 2
     count = 100 if technique == "kp" or device is not UNO else 20  # simavr is slow
     case = Case("usps-fastrnn", technique, model, images[:count], None, "")
     expected = logits_here(case, weights)
