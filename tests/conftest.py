@@ -1,4 +1,6 @@
-"""What the tests of the book and of the widgets share: one headless browser, and local servers.
+"""What tests share: one headless browser, local servers, and which have no real data to read.
+
+Tests marked `data` read real files from KPLIB_DATA, wherever in the tests they stand.
 
 One browser for the whole session, because Playwright's synchronous API runs once in a process.
 """
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+LEFT_OUT = pytest.StashKey[list[str]]()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER_FLAGS = [
     "--no-sandbox",
@@ -71,3 +74,35 @@ def serve() -> Iterator[Callable[[Path], str]]:
     """Serve a folder on this machine; returns the address without a slash at the end."""
     with ExitStack() as servers:
         yield lambda folder: servers.enter_context(_served(folder))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Deselect the tests of real files that are not here."""
+    kept, left_out = [], []
+    for item in items:
+        marker = item.get_closest_marker("data")
+        (left_out if marker and not is_here(*marker.args) else kept).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        config.stash[LEFT_OUT] = [item.nodeid for item in left_out]
+        items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say which tests were deselected, and why."""
+    left_out = config.stash.get(LEFT_OUT, [])
+    if left_out:
+        terminalreporter.section("real data that is not here")
+        terminalreporter.write_line(
+            f"KPLIB_DATA is {os.environ.get('KPLIB_DATA')!r}: deselected {len(left_out)} tests, "
+            + ", ".join(left_out)
+        )
+
+
+def is_here(name: str, edition: str | None = None) -> bool:
+    """Whether KPLIB_DATA has the files of an edition (the first, unless given)."""
+    from kplib.data import DATA_SETS, files  # only where a test asks for data
+
+    source = DATA_SETS[name]
+    wanted = source.editions[edition or next(iter(source.editions))]
+    return "KPLIB_DATA" in os.environ and all(files.find(source, file) for file in wanted)
