@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(config, items):
     kept, left_out = [], []
     for item in items:
         marker = item.get_closest_marker("data")
-        (left_out if marker and not is_here(*marker.args) else kept).append(item)
+        (left_out if marker and not is_here(*marker.args, **marker.kwargs) else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         config.stash[LEFT_OUT] = [item.nodeid for item in left_out]
@@ -99,10 +99,15 @@ def pytest_terminal_summary(terminalreporter, config):
         )
 
 
-def is_here(name: str, edition: str | None = None) -> bool:
-    """Whether KPLIB_DATA has the files of an edition (the first, unless given)."""
+def is_here(name: str, edition: str | None = None, documents: tuple[str, ...] = ()) -> bool:
+    """Whether KPLIB_DATA has the files of an edition (the first, unless given), or documents."""
     from kplib.data import DATA_SETS, files  # only where a test asks for data
 
+    if "KPLIB_DATA" not in os.environ:
+        return False
     source = DATA_SETS[name]
+    if documents:
+        folder = Path(os.environ["KPLIB_DATA"], source.folder)
+        return all((folder / document).is_file() for document in documents)
     wanted = source.editions[edition or next(iter(source.editions))]
-    return "KPLIB_DATA" in os.environ and all(files.find(source, file) for file in wanted)
+    return all(files.find(source, file) for file in wanted)

@@ -31,6 +31,7 @@ from kplib.experiments.few_bits import record_in_bits
 from kplib.experiments.plans import Entry, Plan, chosen_rate, tuning_folder
 from kplib.experiments.records import read, record_path
 from kplib.experiments.tasks import load as load_data
+from kplib.experiments.training import recorded
 from kplib.experiments.variant_training import train
 from kplib.experiments.variants import needs_baseline
 
@@ -246,7 +247,7 @@ def _run(
 ) -> str:
     """Train, unless there is a record; return a line about it."""
     name = f"{configuration.path} at {configuration.learning_rate:g}"
-    if record_path(folder, configuration).exists():
+    if recorded(configuration, folder):
         return f"{name}: done before"
     stored = train(
         configuration,

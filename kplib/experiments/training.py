@@ -62,6 +62,7 @@ __all__ = [
     "keeps_weights",
     "load_network",
     "predict",
+    "recorded",
     "train",
 ]
 
@@ -192,7 +193,7 @@ def train(
     kplib.experiments.records.iterate : read the records.
     """
     folder = Path(folder)
-    if record_path(folder, configuration).exists():
+    if recorded(configuration, folder):
         return read(record_path(folder, configuration))
     _check(configuration, data, network, objective, soft_targets)
     with _threads(threads):
@@ -212,7 +213,7 @@ def train(
             keep_weights=keep_weights, snapshots=run.snapshot_arrays(), sources=run.sources,
             command=command,
         )  # fmt: skip
-    run.checkpoint.unlink(missing_ok=True)
+    recorded(configuration, folder)
     return stored
 
 
@@ -281,6 +282,17 @@ def checkpoint_path(folder: Path, configuration: Configuration) -> Path:
     """Return where the checkpoint of a training is while it runs."""
     path = record_path(folder, configuration)
     return path.with_name(f".{path.stem}.checkpoint")
+
+
+def recorded(configuration: Configuration, folder: Path) -> bool:
+    """Say whether a training has its record.
+
+    Then its checkpoint is not needed any more: one that a kill between the two has left is removed.
+    """
+    done = record_path(folder, configuration).exists()
+    if done:
+        checkpoint_path(folder, configuration).unlink(missing_ok=True)
+    return done
 
 
 def load_network(stored: StoredRun, network: Callable[[], Classifier] | None = None) -> Classifier:

@@ -161,7 +161,7 @@ def train(
     teacher's logits are computed once, for every example and every variant of it.
     """
     folder = Path(folder)
-    if record_path(folder, configuration).exists():
+    if training.recorded(configuration, folder):
         return read(record_path(folder, configuration))
     if not configuration.variant:
         return training.train(configuration, data, folder=folder, **options)

@@ -353,10 +353,8 @@ def test_what_is_not_a_recording(raw, message):
 # ---------------------------------------------------------------------------- what the set says
 
 DESCRIPTIONS = Path(os.environ.get("KPLIB_DATA", "no data folder")) / SOURCE.folder
-described = pytest.mark.skipif(
-    not (DESCRIPTIONS / "column_names.txt").is_file(),
-    reason=f"the descriptions of OPPORTUNITY are not in {DESCRIPTIONS}",
-)
+DOCUMENTS = ("column_names.txt", "label_legend.txt", "dat_sha256.txt")
+described = pytest.mark.data("opportunity", documents=DOCUMENTS)
 
 
 @described

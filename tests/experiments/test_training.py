@@ -482,6 +482,18 @@ def test_killed_and_resumed_it_ends_the_same_to_the_last_bit(words, tmp_path):
     assert not checkpoint.exists()
 
 
+def test_a_checkpoint_that_its_record_has_overtaken_is_removed(digits, tmp_path):
+    """A kill after the record was written, and before the checkpoint was removed."""
+    configuration = USPS.with_length(2)
+    done = run(configuration, digits, tmp_path)
+    leftover = checkpoint_path(tmp_path, configuration)
+    write_checkpoint(leftover, {"model/W": torch.ones(2)}, {"step": 1})
+    written = done.path.stat().st_mtime_ns
+    assert same_outcome(run(configuration, digits, tmp_path), done)
+    assert done.path.stat().st_mtime_ns == written
+    assert not leftover.exists()
+
+
 def test_a_checkpoint_of_something_else_is_refused(digits, tmp_path):
     configuration = USPS.with_length(2)
     path = checkpoint_path(tmp_path, configuration)
