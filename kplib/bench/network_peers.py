@@ -22,6 +22,7 @@ from kplib.bench.network_arrays import NetworkArrays, network_arrays
 from kplib.bench.network_onnx import FastRNNForm, onnx_model
 from kplib.bench.peers import Call, Peer, Unavailable, python_call
 from kplib.bench.timing import Sampler
+from kplib.engine import CompiledNetwork
 from kplib.nn import GRU, LSTM, Classifier, Dense
 from kplib.nn.recurrent import Recurrent
 from kplib.nn.structures import SparseWeight
@@ -421,8 +422,18 @@ def _compiled(case: NetworkCase, options: dict[str, Any], **more: Any) -> Call:
     call = python_call("run()", {"run": net.bind(case.x, y)}, net.macs(case.steps), y)
     return NetworkCall(
         call.sampler, call.result, call.macs, how=call.how, keep_alive=(net, case.x, y),
-        weight_bytes=net.weight_bytes, state_bytes=_state_bytes(case.rnn), **more,
+        note=_storage(case, net), weight_bytes=net.weight_bytes,
+        state_bytes=_state_bytes(case.rnn), **more,
     )  # fmt: skip
+
+
+def _storage(case: NetworkCase, net: CompiledNetwork) -> str:
+    """Say in which form the compiler stored a pruned network; it takes the faster one."""
+    if not all(isinstance(cell.weight, SparseWeight) for cell in case.rnn._cell_list()):
+        return ""
+    entries = sum(cell.W_x.size + cell.W_h.size for cell in case.arrays.cells)
+    whole = entries * (1 if net.weights == "int8" else net.dtype.itemsize)
+    return "stored whole" if net.weight_bytes >= whole else "sliced ELLPACK"
 
 
 PEERS = (

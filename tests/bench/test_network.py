@@ -243,6 +243,22 @@ def test_weights_in_8_bits_are_a_peer_of_their_own_with_a_looser_check():
         assert rounded.macs == ours.macs
 
 
+def test_the_table_says_in_which_form_a_pruned_network_is_stored():
+    """Of the papers' networks: whole where 5 % of the entries cost more one by one."""
+    forms = {}
+    for benchmark in ("kws-lstm", "usps-fastrnn"):
+        case = network_case(NetworkSpec(benchmark, "pruned"))
+        for peer in peers_of(case):
+            if peer.name in (OURS, OURS_INT8):
+                forms[benchmark, peer.name] = peer.make(case).note
+    assert forms == {
+        ("kws-lstm", OURS): "sliced ELLPACK", ("kws-lstm", OURS_INT8): "sliced ELLPACK",
+        ("usps-fastrnn", OURS): "stored whole", ("usps-fastrnn", OURS_INT8): "stored whole",
+    }  # fmt: skip
+    dense = network_case(NetworkSpec("usps-fastrnn", "baseline"))
+    assert [peer.make(dense).note for peer in peers_of(dense) if peer.name == OURS] == [""]
+
+
 def test_the_command_refuses_what_it_does_not_know_before_it_times(monkeypatch, capsys):
     for arguments, message in (
         (["mnist"], "no network benchmark ['mnist']; there are kws-lstm"),
