@@ -368,6 +368,17 @@ PICTURES = {
     "speed_ups_against_counts, one": partial(
         plots.speed_ups_against_counts, {"kp": [("KWS", 1.0, 1.0)]}
     ),
+    "errors_by_length": partial(
+        plots.errors_by_length,
+        {"kp": [(30, 3.4), (150, 2.5), (150, 2.3)], "small": [(30, 5.2), (150, 5.0)]},
+        {"kp": [(5000, 1.72)]},
+    ),
+    "errors_by_length, one": partial(plots.errors_by_length, {"kp": [(30, 3.0)]}, unit="steps"),
+    "state_contents": partial(
+        plots.state_contents,
+        np.linspace(0.3, 1, 64),
+        {"small": [(7, 0.4), (7, 0.42)], "kp": [(40, 0.6)], "lmf": [(40, 0.5)]},
+    ),
     "step_weights": partial(plots.step_weights, {"baseline": (-3.0, 3.0), "kp": (0.0, 2.0)}, 16),
     "trained_shares": partial(
         plots.trained_shares,

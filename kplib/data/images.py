@@ -94,7 +94,11 @@ USPS = Source(
 
 
 def load_mnist(
-    *, validation_fraction: float = 0.2, split_seed: int = 0, progress: bool = True
+    *,
+    validation_fraction: float = 0.2,
+    split_seed: int = 0,
+    shifts: int = 0,
+    progress: bool = True,
 ) -> DataSet:
     """Load MNIST as sequences of 28 rows of 28 pixels in [0, 1].
 
@@ -104,6 +108,9 @@ def load_mnist(
         Of the 60,000 training images, each class in proportion: the papers' 80/20.
     split_seed : int, default 0
         Which images those are.
+    shifts : int, default 0
+        The training images' variants: shifted by up to so many pixels in both directions, black
+        coming in. With s, (2 s + 1)^2 of them, the image itself among them; with 0, none.
     progress : bool, default True
         Whether a download shows a progress bar.
 
@@ -115,7 +122,7 @@ def load_mnist(
     Raises
     ------
     DataError
-        If a file is missing or not as published.
+        If a file is missing or not as published, or `shifts` is negative or as large as an image.
     """
     files = MNIST.edition()
     paths = [locate(MNIST, file, progress=progress) for file in files]
@@ -127,8 +134,14 @@ def load_mnist(
         _DIGITS,
         *parts,
         Sequences(test_x, test_labels.astype(np.int64)),
+        shifted(parts[0].x, shifts, 0.0) if shifts else None,
         files={path.name: digest(path) for path in paths},
-        protocol={"step": "one row", "scaling": "pixel / 255", "split": split},
+        protocol={
+            "step": "one row",
+            "scaling": "pixel / 255",
+            "split": split,
+            **({"shifts, pixels": shifts} if shifts else {}),
+        },
     )
 
 

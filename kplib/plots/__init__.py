@@ -34,6 +34,7 @@ from kplib.plots.fastrnn import step_weights, trained_shares
 from kplib.plots.hybrid import accuracy_against_rows, hybrid_blocks, hybrid_sizes
 from kplib.plots.kernels import version_times
 from kplib.plots.keywords import keyword_maps, keyword_stream
+from kplib.plots.lengths import errors_by_length
 from kplib.plots.matrices import kron_blocks, product_figure
 from kplib.plots.nearest import caught_against_numbers, late_starts, search_progress
 from kplib.plots.pattern import Pattern, kron_entry, patterns
@@ -60,6 +61,7 @@ from kplib.plots.spectra import (
     rank_against_parameters,
     singular_value_spectra,
 )
+from kplib.plots.states import state_contents
 from kplib.plots.style import MARKERS, PALETTE, technique, use_style
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "condition_number_ranges",
     "confusion_matrix",
     "determinant_paths",
+    "errors_by_length",
     "factor_movement",
     "feature_chain",
     "fold_accuracies",
@@ -113,6 +116,7 @@ __all__ = [
     "singular_value_spectra",
     "sparse_stages",
     "speed_ups_against_counts",
+    "state_contents",
     "state_norms",
     "step_weights",
     "storage_sizes",

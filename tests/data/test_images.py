@@ -201,6 +201,27 @@ def test_other_arrays_are_not_usps(usps, arrays, message):
         images.load_usps(edition="npz")
 
 
+def test_mnist_shifted_has_the_images_among_the_variants(folders, monkeypatch):
+    data, _ = folders
+    (data / "mnist").mkdir()
+    for part, n in (("train", 20), ("t10k", 5)):
+        arrays = {"images-idx3": bytes_of((n, 28, 28)), "labels-idx1": bytes_of(n, high=2)}
+        for name, array in arrays.items():
+            path = data / "mnist" / f"{part}-{name}-ubyte.gz"
+            path.write_bytes(gzip.compress(idx(array)))
+    editions = {"idx": tuple(File(file.name) for file in images.MNIST.edition())}
+    monkeypatch.setattr(images, "MNIST", Source("mnist", "MNIST", "mnist", editions, "", "", ""))
+    plain, shifted = images.load_mnist(), images.load_mnist(shifts=1)
+    assert plain.variants is None
+    assert shifted.variants.shape == (9, 16, 28, 28)
+    assert_array_equal(shifted.variants[4], plain.train.x)
+    assert_array_equal(shifted.variants[0, :, 1:, 1:], plain.train.x[:, :-1, :-1])
+    assert not shifted.variants[0, :, 0].any()  # black comes in
+    assert shifted.protocol["shifts, pixels"] == 1
+    with pytest.raises(DataError, match="from 0 to below 28 pixels, found 28"):
+        images.load_mnist(shifts=28)
+
+
 # The real files -----------------------------------------------------------------------------------
 
 
