@@ -14,7 +14,7 @@ PY := $(VENV)/bin/python
 STEP := $(PYTHON) tools/step.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test test-tools lint format lock wheel check-wheel bench clean
+.PHONY: help setup book pdf serve test test-tools lint format lock wheel check-wheel bench clean
 .NOTPARALLEL:
 
 help:  ## list the commands
@@ -29,6 +29,11 @@ book: setup  ## build the book into _build/html: execute the notebooks, say what
 		$(PY) tools/web_assets.py
 	@$(STEP) "Build the book" --hint "the first error above names the page and the line" -- \
 		$(PY) tools/build_book.py
+
+pdf: book  ## print the book into _build/book.pdf, with a Chromium that is here or fetched
+	@$(PYTHON) tools/prerequisites.py --install book test
+	@$(STEP) "Print the book" --hint "the output above says which page" -- \
+		$(PY) tools/make_pdf.py --browser "$$($(PYTHON) tools/prerequisites.py --browser)"
 
 serve:  ## show the built book at http://localhost:8000 (PORT=)
 	$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

@@ -1,6 +1,7 @@
 """What a longer training brings: the error of networks against the epochs that they had."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -62,7 +63,7 @@ def errors_by_length(
         ax = figure.subplots()
         for name in dict.fromkeys((*errors, *printed)):
             key, label = technique(name), _label(name, labels)
-            look = {"color": PALETTE[key], "marker": MARKERS[key]}
+            look: dict[str, Any] = {"color": PALETTE[key], "marker": MARKERS[key]}
             ours, theirs = _means(name, errors.get(name, ())), _means(name, printed.get(name, ()))
             ax.plot(*ours.T, label=label, **look)
             each = np.array(errors.get(name, np.empty((0, 2))), np.float64)
