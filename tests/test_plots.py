@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import re
+from dataclasses import replace
 from functools import partial
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from kplib import FactorShape, plots
 from kplib.experiments import papers
 from kplib.experiments.memory import DEVICES
 from kplib.experiments.points import Point, paper_points
+from kplib.experiments.trade_offs import Group, TradeOff, trade_offs
 from kplib.plots import Pattern
 
 RNG = np.random.default_rng(0)
@@ -62,6 +64,21 @@ PICTURES = {
     ),
     "accuracy_differences, none": partial(
         plots.accuracy_differences, {"lmf": (0, 0, 0)}, name="hkp"
+    ),
+    "accuracy_fronts": partial(plots.accuracy_fronts, trade_offs(), at_least=5),
+    "accuracy_fronts, speed-up": partial(
+        plots.accuracy_fronts, trade_offs()[2:3], "speed-up", training=1
+    ),
+    "accuracy_fronts, one": partial(
+        plots.accuracy_fronts,
+        [
+            TradeOff(
+                benchmark="dsads-bilstm",
+                means=None,
+                bests=None,
+                ours=(Group(name="40 epochs", points=(replace(OURS, smaller=19.5),)),),
+            )
+        ],
     ),
     "accuracy_plane": partial(
         plots.accuracy_plane, [*paper_points("kws-lstm"), OURS], title="KWS-LSTM"

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kplib.experiments.points import Point
-from kplib.experiments.run_sets import RunSet
+from kplib.experiments.recipes import recipe
+from kplib.experiments.run_sets import RunSet, difference
 
 __all__ = ["learning_curves", "network_name", "our_points", "trained_scalars"]
 
@@ -30,13 +31,19 @@ def our_points(
     Returns
     -------
     list of Point
+        Sizes are compared with the baseline's whether or not it was trained. What is lost to the
+        baseline is known if there is one set of baselines.
     """
+    sets = list(sets)
     times = milliseconds or {}
-    baseline = times.get("baseline")
+    baseline_time = times.get("baseline")
+    baselines = [one for one in sets if one.configuration.technique == "baseline"]
+    baseline = baselines[0] if len(baselines) == 1 else None
     points = []
     for one in sets:
         mine = one.configuration
         time = times.get(network_name(one))
+        lost = difference(baseline, one) if baseline else None
         points.append(
             Point(
                 source="ours",
@@ -44,10 +51,16 @@ def our_points(
                 compression=mine.compression,
                 layers=mine.layers,
                 accuracy=one.interval.value,
+                is_mean=len(one.runs) > 1,
                 kilobytes=one.kilobytes,
                 low=one.interval.low,
                 high=one.interval.high,
-                speed_up=baseline / time if baseline and time else None,
+                speed_up=baseline_time / time if baseline_time and time else None,
+                smaller=recipe(mine.benchmark, "baseline").size.kilobytes / one.kilobytes,
+                lost=lost.value if lost else None,
+                lost_low=lost.low if lost else None,
+                lost_high=lost.high if lost else None,
+                seeds=len(one.runs),
             )
         )
     return points

@@ -35,6 +35,7 @@ __all__ = [
     "protocol_tables",
     "summary_table",
     "tables",
+    "training_in_short",
     "variants_table",
 ]
 
@@ -134,7 +135,7 @@ def accuracy_table(
         deviation, or their best where they print no mean.
     """
     return GroupedTable(
-        caption=f"{_title(protocol)}: test accuracy, {_training_in_short(protocol)}",
+        caption=f"{_title(protocol)}: test accuracy, {training_in_short(protocol)}",
         heads=("Network", "Ours, %", "Interval", "Papers, %"),
         rows=tuple(_accuracy_row(one) for one in sets),
         notes=(*_notes(sets, protocol), *notes),
@@ -288,7 +289,7 @@ def difference_table(sets: Sequence[RunSet], protocol: Protocol) -> GroupedTable
     if len(rivals) > 1:
         notes.append(f"{len(rivals)} intervals are not corrected for being {len(rivals)}.")
     return GroupedTable(
-        caption=f"{_title(protocol)}: {name} against the others, {_training_in_short(protocol)}",
+        caption=f"{_title(protocol)}: {name} against the others, {training_in_short(protocol)}",
         heads=("Against", "Ours", "Interval", "Papers"),
         rows=tuple(_difference_row(reference, rival) for rival in rivals),
         notes=tuple(notes),
@@ -445,7 +446,17 @@ def _title(protocol: Protocol) -> str:
     return f"{title} at {protocol.compression}×" if protocol.compression else title
 
 
-def _training_in_short(protocol: Protocol) -> str:
+def training_in_short(protocol: Protocol) -> str:
+    """Return how long the networks of a table were trained, and what else is not as usual.
+
+    Examples
+    --------
+    >>> from kplib.experiments.run_sets import Protocol
+    >>> training_in_short(Protocol(benchmark="usps-fastrnn", compression=None, unit="epochs",
+    ...                            length=500, data_options="{}", initial_values='{"bias": 0.0}',
+    ...                            data_sha256=""))
+    '500 epochs, other start'
+    """
     other = " and ".join(protocol.departures)
     return _length_in_short(protocol) + (f", other {other}" if other else "")
 

@@ -31,6 +31,7 @@ from kplib.plots.data import (
     learning_rates,
 )
 from kplib.plots.fastrnn import step_weights, trained_shares
+from kplib.plots.fronts import accuracy_fronts
 from kplib.plots.hybrid import accuracy_against_rows, hybrid_blocks, hybrid_sizes
 from kplib.plots.kernels import version_times
 from kplib.plots.keywords import keyword_maps, keyword_stream
@@ -73,6 +74,7 @@ __all__ = [
     "accuracy_against_rows",
     "accuracy_against_size",
     "accuracy_differences",
+    "accuracy_fronts",
     "accuracy_plane",
     "approximation_shares",
     "bandwidth_by_size",

@@ -13,9 +13,16 @@ try:
 except ImportError:
     raise MissingExtraError("anywidget", "book") from None
 
+from kplib.widgets.accuracy import AccuracyExplorer
 from kplib.widgets.budget import MemoryBudget
 from kplib.widgets.dial import HybridDial
 from kplib.widgets.explorer import ShapeExplorer
 from kplib.widgets.product import ProductAnimator
 
-__all__ = ["HybridDial", "MemoryBudget", "ProductAnimator", "ShapeExplorer"]
+__all__ = [
+    "AccuracyExplorer",
+    "HybridDial",
+    "MemoryBudget",
+    "ProductAnimator",
+    "ShapeExplorer",
+]

@@ -5,7 +5,13 @@ import re
 import pytest
 
 from kplib.plots import PALETTE
-from kplib.widgets import HybridDial, MemoryBudget, ProductAnimator, ShapeExplorer
+from kplib.widgets import (
+    AccuracyExplorer,
+    HybridDial,
+    MemoryBudget,
+    ProductAnimator,
+    ShapeExplorer,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -14,6 +20,7 @@ WIDGETS = {
     "explorer": ShapeExplorer,
     "budget": MemoryBudget,
     "dial": HybridDial,
+    "accuracy": AccuracyExplorer,
 }
 
 every_widget = pytest.mark.parametrize("name", WIDGETS)
@@ -161,6 +168,7 @@ CHANGES = {
     "explorer": {"choice": [7, 4, 11, 2, 3]},
     "budget": {"cell": "gru", "storage": "low_rank", "rank": 9, "hidden_size": 31, "bits": 8},
     "dial": {"m": 90, "n": 100, "rows": 12},
+    "accuracy": {"benchmark": "kws-lstm", "against": "speed-up", "at_least": 7, "printed": "bests"},
 }
 
 
@@ -221,6 +229,7 @@ STOPS = {
         *("range", "radio", "radio", "button"),
     ],
     "dial": [*("select-one", "number", "number", "range"), *["button"] * 4, "radio"],
+    "accuracy": [*["button"] * 5, "radio", "radio", "range", *["button"] * 6, "SUMMARY"],
 }  # fmt: skip
 
 
@@ -267,6 +276,7 @@ ON_PAPER = {
     "explorer": [".kpw-plot svg", ".kpw-readout"],
     "budget": [".kpw-flash", ".kpw-RAM"],
     "dial": [".kpw-plot svg", ".kpw-readout"],
+    "accuracy": [".kpw-plot svg", ".kpw-answers", "[data-role=asked]"],
 }
 
 
