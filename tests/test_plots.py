@@ -148,6 +148,19 @@ PICTURES = {
         title="DSADS-BiLSTM",
     ),
     "confusion_matrix, perfect": partial(plots.confusion_matrix, [[7]], ["it"], title="One"),
+    "device_memory": partial(
+        plots.device_memory,
+        {
+            "MNIST dense, float32": ("dense", 47_592, None),
+            "MNIST dense, int8": ("dense", 13_376, 828),
+            "USPS Kronecker, int8": ("kp", 1856, 444),
+        },
+        flash=32_768,
+        ram=2048,
+    ),
+    "device_memory, too much RAM": partial(
+        plots.device_memory, {"it": ("small", 1, 5000)}, flash=32_768, ram=2048
+    ),
     "determinant_paths": partial(
         plots.determinant_paths,
         {"real": [1, 0.5, -1], "round": np.exp(1j * np.linspace(0, np.pi, 9))},
@@ -339,6 +352,35 @@ PICTURES = {
         {"USPS-FastRNN": (6144, 320), "HAR1-BiLSTM": (1466368, 43808)},
     ),
     "bandwidth_by_size, one": partial(plots.bandwidth_by_size, {4096: 1e9}, {"a": (2, 1)}),
+    "instruction_savings": partial(
+        plots.instruction_savings,
+        {
+            "KWS-LSTM": {"small": 10.6, "pruned": 1.9, "lmf": 6.0, "kp": 4.0, "hkp": 3.4},
+            "USPS-FastRNN": {"small": 2.2, "pruned": 0.8, "lmf": 2.7, "kp": 2.1},
+        },
+    ),
+    "instruction_savings, one": partial(plots.instruction_savings, {"it": {"kp": 1.0}}),
+    "modelled_roofline": partial(
+        plots.modelled_roofline,
+        {"A53, A72, A73": 8.0, "A76": 16.0},
+        ("A72", 16.0, 8.0),
+        {
+            "dense": [("KWS", 0.52, 4.8, 6.1), ("USPS", 0.47, 4.0, 5.0)],
+            "kp": [("KWS", 1.2, 1.9, 3.8), ("MNIST", 1.6, 2.0, 4.1)],
+            "lmf": [("KWS", 0.83, 1.8, 3.8)],
+        },
+    ),
+    "modelled_roofline, one": partial(
+        plots.modelled_roofline, {"A": 8.0}, ("B", 4.0, 8.0), {"hkp": [("it", 1.0, 2.0, 2.0)]}
+    ),
+    "predicted_speed_ups": partial(
+        plots.predicted_speed_ups,
+        {
+            name: ({"by fmla": 6.7, "by instructions": 4.0, "model": 4.2, "waiting": 2.7}, measured)
+            for name, measured in (("KWS-LSTM", 1.53), ("KWS-GRU, 1 layer", None))
+        },
+    ),
+    "predicted_speed_ups, one": partial(plots.predicted_speed_ups, {"it": ({"so": 1.0}, 1.0)}),
     "keyword_maps": partial(
         plots.keyword_maps,
         {name: RNG.normal(size=(25, 10)) for name in ("up", "down", "stop", "go")},

@@ -141,10 +141,10 @@ class Step:
             *self._for_each(
                 f"const float i = sigmoid({i});",
                 f"const float f = sigmoid({f});",
-                f"const float g = tanhf({g});",
+                f"const float g = hyperbolic_tangent({g});",
                 f"const float o = sigmoid({o});",
                 "c[k] = f * c[k] + i * g;",
-                f"{new}[k] = o * tanhf(c[k]);",
+                f"{new}[k] = o * hyperbolic_tangent(c[k]);",
             ),
             *copied,
         ]
@@ -154,7 +154,7 @@ class Step:
         terms = self._joint("", slice(0, 1))
         new, declared, copied = self._destination(terms)
         total = self._sum(terms, 0)
-        entry = [f"{new}[k] = tanhf({total});"]
+        entry = [f"{new}[k] = hyperbolic_tangent({total});"]
         if self.rnn.nonlinearity == "relu":
             entry = [f"const float sum = {total};", f"{new}[k] = sum > 0.0f ? sum : 0.0f;"]
         return [*declared, *_prepare(terms), *self._for_each(*entry), *copied]
@@ -174,7 +174,7 @@ class Step:
             *declared,
             *_prepare(terms),
             *self._for_each(
-                f"const float candidate = tanhf({self._sum(terms, 0)});",
+                f"const float candidate = hyperbolic_tangent({self._sum(terms, 0)});",
                 f"{new}[k] = s_alpha * candidate + s_beta * h[k];",
             ),
             *copied,
@@ -200,7 +200,7 @@ class Step:
             *_prepare(candidate, done=gates),
             *self._for_each(
                 f"const float z = sigmoid({self._sum(gates, 1)});",
-                f"const float n = tanhf({self._sum(candidate, 2)});",
+                f"const float n = hyperbolic_tangent({self._sum(candidate, 2)});",
                 "h[k] = n + z * (old[k] - n);",
             ),
         ]
@@ -223,7 +223,7 @@ class Step:
             ),
             *_prepare(candidate, done=gates),
             *self._for_each(
-                f"const float n = tanhf({self._sum(candidate, 2)});",
+                f"const float n = hyperbolic_tangent({self._sum(candidate, 2)});",
                 "other[k] = n + z[k] * (other[k] - n);",
             ),
             f"memcpy(h, other, {size});",
@@ -241,7 +241,7 @@ class Step:
             *self._for_each(
                 f"const float r = sigmoid({self._sum(gates, 0)});",
                 f"const float z = sigmoid({self._sum(gates, 1)});",
-                f"const float n = tanhf({inner} + r * {reset});",
+                f"const float n = hyperbolic_tangent({inner} + r * {reset});",
                 f"{new}[k] = n + z * (h[k] - n);",
             ),
             *copied,

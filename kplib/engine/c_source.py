@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kplib.engine.c_activations import activations
 from kplib.engine.c_cells import Step
 from kplib.engine.c_products import HELPERS
 from kplib.engine.c_tables import LINE, Constants, braces, float_literal, render
 from kplib.engine.stored import Weights, store
-from kplib.nn import GRU, LSTM, Classifier
+from kplib.nn import LSTM, Classifier
 from kplib.nn.recurrent import Recurrent
 
 FLOAT_BYTES = 4
@@ -23,12 +24,6 @@ INCLUDES = """\
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>"""
-
-SIGMOID = """\
-static float sigmoid(float x)
-{
-    return 1.0f / (1.0f + expf(-x));
-}"""
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,7 @@ def c_text(
         constants.text(),
         _size_check(f"{name}_weight_bytes", constants.sizeof(), f"{name.upper()}_WEIGHT_BYTES"),
         *helpers,
-        *([SIGMOID] if isinstance(rnn, LSTM | GRU) else []),
+        *activations("".join(step.source for step in steps)),
         *(step.source for step in steps),
         head,
         program.source(),
@@ -515,9 +510,10 @@ def _header(
     sentences = (
         f"{type(rnn).__name__}, {layers}{rnn.hidden_size} units, {' and '.join(kinds)} weights, "
         f"{'both directions' if rnn.bidirectional else 'one direction'}; a linear head. Constants "
-        f"are {how}, all arithmetic is in float; expf and tanhf are the C library's: link with "
-        f"-lm. With -D{NAME}_SELF_TEST, int {name}_self_test(void) returns how many logits of an "
-        f"example differ from the model's by more than {NAME}_TOLERANCE, which should be 0."
+        f"are {how}, all arithmetic is in float, tanh and sigmoid are here (on an AVR they are the "
+        f"C library's: link with -lm). With -D{NAME}_SELF_TEST, int {name}_self_test(void) returns "
+        f"how many logits of an example differ from the model's by more than {NAME}_TOLERANCE, "
+        "which should be 0."
     )
     about = [
         f"/* {name}: a recurrent network made by kplib {version}.",

@@ -67,8 +67,9 @@ def export_c(
     """Write a classifier as C99: a header and a source without dependencies or allocation.
 
     Sizes are constants, loops are plain, weights are ``static const`` and stay in flash (on AVR
-    too). The code needs nothing but ``expf`` and ``tanhf`` of the C library, and compiles without
-    warnings with gcc, clang, arm-none-eabi-gcc and avr-gcc at
+    too). tanh and sigmoid are part of it, in integers (``kplib.engine.c_activations``), so that it
+    needs nothing of the C library but ``memcpy`` and ``memset``; on an AVR ``expf`` and ``tanhf``,
+    too. It compiles without warnings with gcc, clang, arm-none-eabi-gcc and avr-gcc at
     ``-std=c99 -Wall -Wextra -Wconversion -pedantic``. The same model gives the same bytes.
 
     Parameters

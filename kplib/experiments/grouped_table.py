@@ -9,6 +9,7 @@ __all__ = ["GroupedTable", "Row"]
 
 WIDTH = 88  # of the text, in characters
 _NAME = 46
+EVIDENCE = ("", "measured", "counted", "modelled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class Row:
     Parameters
     ----------
     name : str
+        "" in a group: a row before these has the name, and no cells but empty ones.
     details : tuple of str
         Lines below the name.
     cells : tuple of tuple of str
@@ -51,11 +53,13 @@ class GroupedTable:
     rows : tuple of Row
     notes : tuple of str
         What is to be said of all rows.
+    evidence : {"", "measured", "counted", "modelled"}
+        Where the numbers come from: said before the caption, and shown by a colour.
 
     Raises
     ------
     ValueError
-        If a row has not one cell a column.
+        If a row has not one cell a column, or there is no such evidence.
 
     Examples
     --------
@@ -71,8 +75,11 @@ class GroupedTable:
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    evidence: str = ""
 
     def __post_init__(self) -> None:
+        if self.evidence not in EVIDENCE:
+            raise ValueError(f"evidence is {self.evidence!r}, but must be one of {EVIDENCE}")
         for row in self.rows:
             if len(row.cells) != len(self.heads) - 1:
                 raise ValueError(
@@ -88,9 +95,10 @@ class GroupedTable:
             right = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
             return f"{name:{_NAME}}" + "  ".join(right)
 
-        lines = [self.caption, line("", self.heads[1:])]
+        word = f"{self.evidence.capitalize()}: " if self.evidence else ""
+        lines = [f"{word}{self.caption}", line("", self.heads[1:])]
         for row, cells in zip(self.rows, numbers[1:], strict=True):
-            *above, last = textwrap.wrap("; ".join((row.name, *row.details)), _NAME - 1)
+            *above, last = textwrap.wrap(_named(row), _NAME - 1)
             lines += [*above, line(last, cells), *_wrapped(row.below, "    ")]
         for note in self.notes:
             lines += _wrapped(note, "")
@@ -105,9 +113,13 @@ class GroupedTable:
             f'<th scope="col" class="head kp-{kind}">{html.escape(name)}</th>'
             for kind, name in zip(kinds, self.heads, strict=True)
         )
+        kind, word = "", ""
+        if self.evidence:
+            kind = f" kp-{self.evidence}"
+            word = f'<span class="kp-evidence{kind}">{self.evidence}</span> '
         parts = [
-            '<table class="table kp-comparison">',
-            f"<caption>{html.escape(self.caption)}</caption>",
+            f'<table class="table kp-comparison{kind}">',
+            f"<caption>{word}{html.escape(self.caption)}</caption>",
             f"<thead><tr>{heads}</tr></thead>",
             *map(_group, self.rows),
             *self._foot(),
@@ -120,6 +132,10 @@ class GroupedTable:
             span = f'<td colspan="{len(self.heads)}">'
             notes = "".join(f"<tr>{span}{html.escape(note)}</td></tr>" for note in self.notes)
             yield f"<tfoot>{notes}</tfoot>"
+
+
+def _named(row: Row) -> str:
+    return "; ".join(part for part in (row.name, *row.details) if part)
 
 
 def _group(row: Row) -> str:

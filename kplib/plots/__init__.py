@@ -15,6 +15,12 @@ try:
 except ImportError:
     raise MissingExtraError("matplotlib", "book") from None
 
+from kplib.plots.board import (
+    device_memory,
+    instruction_savings,
+    modelled_roofline,
+    predicted_speed_ups,
+)
 from kplib.plots.budget import memory_budget
 from kplib.plots.cells import accuracies_by_cell, cell_flow, gate_activations
 from kplib.plots.chains import (
@@ -86,6 +92,7 @@ __all__ = [
     "condition_number_ranges",
     "confusion_matrix",
     "determinant_paths",
+    "device_memory",
     "errors_by_length",
     "factor_movement",
     "feature_chain",
@@ -95,6 +102,7 @@ __all__ = [
     "hybrid_blocks",
     "hybrid_sizes",
     "image_transform",
+    "instruction_savings",
     "keyword_maps",
     "keyword_stream",
     "kron_blocks",
@@ -106,8 +114,10 @@ __all__ = [
     "lstm_memory",
     "macs_and_times",
     "memory_budget",
+    "modelled_roofline",
     "parameter_shares",
     "patterns",
+    "predicted_speed_ups",
     "product_figure",
     "product_times",
     "rank_against_parameters",

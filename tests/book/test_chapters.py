@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.book, pytest.mark.repository]
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "book" / "chapters").glob("*.md"))
+APPENDICES = sorted((ROOT / "book" / "appendices").glob("*.md"))  # those that teach
 SECTIONS = [
     "When this does not help",
     "What to keep",
@@ -23,7 +24,7 @@ CODE = re.compile(r"^```\{code-cell\} python\n(.*?)^```$", re.DOTALL | re.MULTIL
 DIRECTIVE = re.compile(r"^(```+|:::+)\{.*?^\1$", re.DOTALL | re.MULTILINE)
 
 
-@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+@pytest.fixture(params=[*CHAPTERS, *APPENDICES], ids=lambda path: path.stem)
 def chapter(request) -> str:
     return request.param.read_text(encoding="utf-8")
 

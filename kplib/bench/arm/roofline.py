@@ -28,6 +28,10 @@ class Core:
         Of the peak.
     gflops : float or None
         The measured peak, in GFLOP/s; None where it is derived from another of the kind.
+    first_cache_bytes_per_cycle : int or None
+        What the first cache can deliver; None where nobody has published it.
+    first_cache_source : str
+        Of that.
 
     Examples
     --------
@@ -41,6 +45,8 @@ class Core:
     flops_per_cycle: int
     source: str
     gflops: float | None = None
+    first_cache_bytes_per_cycle: int | None = None
+    first_cache_source: str = ""
 
     @property
     def peak_gflops(self) -> float:
@@ -50,8 +56,8 @@ class Core:
     def fewest_cycles(self, counts: Counts) -> float:
         """Return the least cycles of a call: its multiply-adds' operations at the core's peak.
 
-        The roof of the arithmetic alone. That of the memory has to be measured: no bandwidth of
-        the A73's first cache has been published.
+        The roof of the arithmetic alone. That of the memory has to be measured, or published as
+        for the A72 (`first_cache_bytes_per_cycle`): of the A73's first cache nothing is.
         """
         return counts.flops / self.flops_per_cycle
 
