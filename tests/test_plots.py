@@ -57,6 +57,12 @@ PICTURES = {
     "accuracy_against_size, perfect": partial(
         plots.accuracy_against_size, {"1 unit": 1.0}, {"1 unit": [1.0, 1.0]}, name="kp"
     ),
+    "accuracy_by_bits": partial(
+        plots.accuracy_by_bits,
+        {name: {32: [0.9], 8: [0.89], 4: [0.7], 2: [0.1]} for name in ("dense", "kp", "small")},
+        {"kp": {4: [0.85], 2: [0.4]}},
+    ),
+    "accuracy_by_bits, one": partial(plots.accuracy_by_bits, {"kp": {8: [1.0]}}),
     "accuracy_differences": partial(
         plots.accuracy_differences,
         {"small": (7.6, 6.9, 8.3), "lmf": (0.3, -0.1, 0.6)},
@@ -95,6 +101,17 @@ PICTURES = {
         plots.best_of_several, [1.1, 1.12, 1.13, 1.9], {2: 0.71, 4: 1.16, 6: 1.42, 10: 1.66}
     ),
     "best_of_several, one": partial(plots.best_of_several, [1.0], {3: 1.0}),
+    "bits_changes": partial(
+        plots.bits_changes,
+        {
+            group: dict.fromkeys(("baseline", "kp"), ((-0.2, -0.4, 0.1), (0.1, -0.1, 0.3)))
+            for group in ("USPS-FastRNN", "DSADS-BiLSTM")
+        },
+        most_lost=0.3,
+    ),
+    "bits_changes, one": partial(
+        plots.bits_changes, {"it": {"lmf": ((0, 0, 0), (0, 0, 0))}}, most_lost=2
+    ),
     "bottlenecks": partial(plots.bottlenecks, [(59, 8, 2, 16), (2, 2, 59, 64)], low_rank=2),
     "bottlenecks, 1 x 1": partial(plots.bottlenecks, [(1, 1, 1, 1)], low_rank=1),
     "bottlenecks, wide": partial(plots.bottlenecks, [(1, 50, 60, 60), (12, 50, 5, 60)]),
@@ -298,6 +315,11 @@ PICTURES = {
     "rank_against_parameters": partial(plots.rank_against_parameters, 118, 128, gates=4),
     "rank_against_parameters, no other": partial(plots.rank_against_parameters, 178, 255, gates=4),
     "rank_against_parameters, primes": partial(plots.rank_against_parameters, 7, 13),
+    "rounding_grids": partial(plots.rounding_grids, A, B),
+    "rounding_grids, 5 bits": partial(
+        plots.rounding_grids, RNG.normal(size=(5, 3)), RNG.normal(size=(2, 7)), 5
+    ),
+    "rounding_grids, 2 bits": partial(plots.rounding_grids, [[-1]], [[3]], 2),
     "search_progress": partial(
         plots.search_progress, {"kp": np.linspace(0.1, 0.3, 500), "dense": [0.1] * 500}
     ),
@@ -344,6 +366,20 @@ PICTURES = {
     "storage_sizes, close": partial(
         plots.storage_sizes, {"it": ("pruned", 20_000, 13_000)}, limit=32_768, limit_name="A chip"
     ),
+    "trained_conditioning": partial(
+        plots.trained_conditioning,
+        {"pruned": [(8.0, 16.0), (8.9, 9.7)], "lmf": [(23.0, 1.3)]},
+        {"pruned": [(13.0, 258.0)], "lmf": [(176.0, 2.4)], "kp": [(18.0, 13.0)]},
+        names=("as published", "again"),
+    ),
+    "trained_conditioning, one": partial(
+        plots.trained_conditioning, {"kp": [(1, 1)]}, {}, names=("once", "again")
+    ),
+    "trained_spectra": partial(
+        plots.trained_spectra,
+        {"baseline": [np.geomspace(30, 1, 32)] * 2, "kp": [np.geomspace(20, 2, 16)]},
+    ),
+    "trained_spectra, one": partial(plots.trained_spectra, {"lmf": [[2.0]]}),
     "training_curves": partial(plots.training_curves, RUNS),
     "training_curves, one epoch": partial(plots.training_curves, {"hkp": [0.0], "lmf": [1.0]}),
     "bandwidth_by_size": partial(
@@ -439,6 +475,12 @@ PICTURES = {
         {"small": [(7, 0.4), (7, 0.42)], "kp": [(40, 0.6)], "lmf": [(40, 0.5)]},
     ),
     "step_weights": partial(plots.step_weights, {"baseline": (-3.0, 3.0), "kp": (0.0, 2.0)}, 16),
+    "stored_times": partial(
+        plots.stored_times,
+        {"baseline": [("KWS", 3e5, 0.67), ("MNIST", 5e4, 1.4)], "kp": [("KWS", 2e4, 1.2)]},
+        49152,
+    ),
+    "stored_times, one": partial(plots.stored_times, {"kp": [("KWS", 1e6, 1.0)]}, 1024),
     "trained_shares": partial(
         plots.trained_shares,
         {"kp": [(0.1, 90.0), (0.15, 92.5)], "lmf": [(0.2, 84.0)]},

@@ -42,3 +42,30 @@ def test_what_cannot_be_drawn_is_refused():
         trained_spectra({"kp": [[1, 0]]})
     with pytest.raises(ValueError, match="none of"):
         trained_spectra({"other": [[1]]})
+
+
+def test_two_trainings_are_points_hollow_before_and_filled_after():
+    picture = plots.trained_conditioning(
+        {"kp": [(12, 5), (30, 7)]}, {"kp": [(20, 18)], "lmf": [(176, 2.5)]}, names=("once", "again")
+    )
+    drawn = {
+        (line.get_mfc() == "none", line.get_mec()): np.column_stack(line.get_data()).tolist()
+        for line in picture.figure.axes[0].lines
+    }
+    assert drawn == {
+        (True, plots.PALETTE["kronecker"]): [[12, 5], [30, 7]],
+        (False, plots.PALETTE["kronecker"]): [[20, 18]],
+        (False, plots.PALETTE["low_rank"]): [[176, 2.5]],
+    }
+    legend = [text.get_text() for text in picture.figure.legends[0].get_texts()]
+    assert legend == ["Kronecker (KP)", "low rank", "once", "again"]
+    assert "again, low rank: the largest 176, condition 2.5." in picture.description
+
+
+def test_matrices_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="no matrices to draw"):
+        plots.trained_conditioning({}, {}, names=("a", "b"))
+    with pytest.raises(ValueError, match="a, kp: needs largest singular values above 0"):
+        plots.trained_conditioning({"kp": [(1, 0.5)]}, {}, names=("a", "b"))
+    with pytest.raises(ValueError, match="b, kp"):
+        plots.trained_conditioning({}, {"kp": [(np.inf, 2)]}, names=("a", "b"))

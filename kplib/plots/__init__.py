@@ -15,6 +15,7 @@ try:
 except ImportError:
     raise MissingExtraError("matplotlib", "book") from None
 
+from kplib.plots.bits import accuracy_by_bits, bits_changes, rounding_grids, stored_times
 from kplib.plots.board import (
     device_memory,
     instruction_savings,
@@ -70,6 +71,7 @@ from kplib.plots.spectra import (
 )
 from kplib.plots.states import state_contents
 from kplib.plots.style import MARKERS, PALETTE, technique, use_style
+from kplib.plots.trained import trained_conditioning, trained_spectra
 
 __all__ = [
     "MARKERS",
@@ -79,12 +81,14 @@ __all__ = [
     "accuracies_by_cell",
     "accuracy_against_rows",
     "accuracy_against_size",
+    "accuracy_by_bits",
     "accuracy_differences",
     "accuracy_fronts",
     "accuracy_plane",
     "approximation_shares",
     "bandwidth_by_size",
     "best_of_several",
+    "bits_changes",
     "bottlenecks",
     "caught_against_numbers",
     "cell_flow",
@@ -122,6 +126,7 @@ __all__ = [
     "product_times",
     "rank_against_parameters",
     "roofline",
+    "rounding_grids",
     "search_progress",
     "shape_map",
     "shape_outlines",
@@ -132,8 +137,11 @@ __all__ = [
     "state_norms",
     "step_weights",
     "storage_sizes",
+    "stored_times",
     "technique",
+    "trained_conditioning",
     "trained_shares",
+    "trained_spectra",
     "training_curves",
     "use_style",
     "version_times",

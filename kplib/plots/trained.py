@@ -1,15 +1,21 @@
-"""The matrices of trained networks: their singular values, technique by technique."""
+"""The matrices of trained networks: their singular values and conditioning, by technique."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
+from kplib._checks import require_finite
+from kplib.plots.charts import _LABELS
 from kplib.plots.picture import Picture
+from kplib.plots.results import _label_log_axis
 from kplib.plots.spectra import _nonnegative
-from kplib.plots.style import MARKERS, PALETTE, WIDTH, technique, use_style
+from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
+
+Points = Mapping[str, Sequence[tuple[float, float]]]
 
 
 def trained_spectra(
@@ -106,3 +112,73 @@ def _marked(count: int) -> list[int]:
 def _range(values: NDArray[np.generic]) -> str:
     ends = (f"{values.min():.3g}", f"{values.max():.3g}")
     return " to ".join(dict.fromkeys(ends))
+
+
+def trained_conditioning(before: Points, after: Points, *, names: tuple[str, str]) -> Picture:
+    """Draw largest singular values and condition numbers of two groups of trained matrices.
+
+    Parameters
+    ----------
+    before, after : mapping of str to sequence of (float, float)
+        For each technique (see `technique`), for each matrix: the largest singular value, and the
+        condition number over those that are not zero. The first group is drawn hollow.
+    names : (str, str)
+        Of the two, for the legend.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    ValueError
+        If there is no matrix, a number is not positive and finite, or a condition number below 1.
+
+    Examples
+    --------
+    >>> picture = trained_conditioning(
+    ...     {"kp": [(12, 5), (30, 7)]}, {"kp": [(20, 18)]}, names=("once", "again"))
+    >>> "once, Kronecker (KP): the largest 12 to 30, condition 5 to 7" in picture.description
+    True
+    """
+    words, keys = [], []
+    with use_style():
+        figure = Figure(figsize=(WIDTH, 3.3))
+        ax = figure.subplots()
+        for name, group in zip(names, (before, after), strict=True):
+            for one, matrices in group.items():
+                what, key = f"{name}, {one}", technique(one)
+                points = np.array(matrices, np.float64).reshape(-1, 2)
+                require_finite(what, points)
+                if not points.size or points[:, 0].min() <= 0 or points[:, 1].min() < 1:
+                    raise ValueError(
+                        f"{what}: needs largest singular values above 0 and condition numbers of "
+                        f"at least 1, found {matrices}"
+                    )
+                keys += [key] * (key not in keys)
+                color = PALETTE[key]
+                inside = "none" if group is before else color
+                ax.plot(*points.T, MARKERS[key], ms=6, mfc=inside, mec=color, mew=1.3)
+                largest, condition = (_range(values) for values in points.T)
+                words.append(
+                    f"{name}, {_LABELS[key]}: the largest {largest}, condition {condition}"
+                )
+        if not keys:
+            raise ValueError("there are no matrices to draw")
+        ax.set(xscale="log", yscale="log", xlabel="Largest singular value")
+        ax.set_title("Condition number, zeros left out")
+        _label_log_axis(ax, "x")
+        _label_log_axis(ax, "y")
+        handles = [
+            Line2D([], [], ls="", marker=MARKERS[key], color=PALETTE[key], ms=6, label=_LABELS[key])
+            for key in keys
+        ]
+        handles += [
+            Line2D([], [], ls="", marker="o", ms=6, mfc=inside, mec=INK, label=name)
+            for name, inside in zip(names, ("none", INK), strict=True)
+        ]
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=3, columnspacing=1.0,
+            handlelength=1.0, handletextpad=0.4, fontsize=8.5,
+        )  # fmt: skip
+    return Picture(figure, "Singular values of two trainings", "; ".join(words) + ".")
