@@ -140,7 +140,7 @@ def explain_failure(build: Path) -> None:
     lines += [
         "A cell that failed: its traceback stands above, after `Executing notebook failed`; open",
         "  the page with `jupyter lab` and run it there.",
-        "A reference that is not found: the name is misspelt, or api.md does not list it.",
+        "A reference that is not found: the name is misspelt, or no page of book/api has it.",
         "Then run this again. `make clean` removes everything that was built.",
     ]
     print("\n".join(lines), file=sys.stderr)

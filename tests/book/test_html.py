@@ -173,4 +173,72 @@ def public_names() -> list[str]:
 
 def test_library_page_has_every_public_name(html: Path):
     missing = set(public_names()) - anchors(html / "book" / "api.html")
-    assert not missing, f"api.md lacks {sorted(missing)}"
+    assert not missing, f"no page of book/api has {sorted(missing)}"
+
+
+def topics_by_name(html: Path) -> dict[str, list[Path]]:
+    """Where each documented name has its docstring."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for page in sorted((html / "book" / "api").glob("*.html")):
+        for signature in parse(page).select("dl.py > dt[id]"):
+            found[signature["id"]].append(page)
+    return found
+
+
+# What other names return, shown in the examples of those.
+RESULTS = {
+    "kplib.engine.CompiledNetwork",
+    "kplib.experiments.Device",
+    "kplib.kernels.KernelFallbackWarning",
+    "kplib.nn.Compression",
+    "kplib.plots.Pattern",
+    "kplib.plots.Picture",
+    "kplib.spectra.LogDeterminant",
+}
+
+
+def needs_example(name: str) -> bool:
+    """Whether it is called: tables of constants and the records that functions return are not."""
+    module, _, attribute = name.rpartition(".")
+    value = getattr(importlib.import_module(module), attribute)
+    is_record = inspect.isclass(value) and module == "kplib.experiments.papers"
+    return callable(value) and not is_record and name not in RESULTS
+
+
+def test_every_public_name_has_docstring_and_example_on_one_topic_page(html: Path):
+    topics = topics_by_name(html)
+    wrong = []
+    for name in public_names():
+        if len(pages := topics[name]) != 1:
+            wrong.append(f"{name} is on {[page.name for page in pages]}")
+            continue
+        body = parse(pages[0]).find(id=name).find_next_sibling("dd")
+        if not body.find("p"):
+            wrong.append(f"{name} has no docstring")
+        if needs_example(name) and ">>>" not in body.get_text():
+            wrong.append(f"{name} has no example")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_map_links_each_name_to_its_docstring(html: Path):
+    topics = topics_by_name(html)
+    lines = parse(html / "book" / "api.html").select("ul.kp-names > li")
+    assert {line["id"] for line in lines} >= set(public_names())
+    for line in lines:
+        path, _, fragment = line.a["href"].partition("#")
+        assert fragment == line["id"] == line.a.get_text()
+        assert [html / "book" / path] == topics[fragment]
+        assert len(line.get_text()) > len(fragment) + 5, "it has no first sentence"
+
+
+def test_every_command_is_on_its_page(html: Path):
+    from typer.main import get_command
+
+    from kplib.cli import build_app
+
+    page = parse(html / "book" / "api" / "command-line.html")
+    headings = [heading.get_text() for heading in page.select("article h2 code")]
+    groups = get_command(build_app()).commands
+    for name, command in groups.items():
+        for words in [f"{name} {below}" for below in getattr(command, "commands", [])] or [name]:
+            assert f"kplib {words}" in headings

@@ -1,8 +1,8 @@
 """The default loader: cppyy's Cling compiles a program in the running process.
 
-cppyy's own flags are ``-O2 -march=native``; portable vectors need no more. Another choice must be
-made before cppyy is first imported, because it builds a precompiled header for it: set
-``EXTRA_CLING_ARGS``.
+cppyy's own flags are ``-O2 -march=native``; portable vectors need no more. ``EXTRA_CLING_ARGS`` is
+kept with a record because cppyy reads it, but in cppyy 3.5 the compiled code's vector extensions
+and ``__OPTIMIZE__`` stay those of this machine, whatever it says.
 """
 
 import importlib.util
