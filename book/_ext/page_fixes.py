@@ -38,6 +38,8 @@ def name_buttons_by_their_text(soup: BeautifulSoup) -> None:
     """Take away labels that contradict the visible text (axe: label-content-name-mismatch)."""
     for element in soup.select("button.search-button-field, summary"):
         del element["aria-label"]
+    for arrow in soup.select("li > details > summary:has(> .toctree-toggle)"):  # has no text
+        arrow["aria-label"] = f"Pages of {arrow.find_previous('a').get_text(strip=True)}"
     for icon in soup.select("button.theme-switch-button i"):
         del icon["title"]
         icon["aria-hidden"] = "true"

@@ -24,6 +24,12 @@ CASES = {
         '<button aria-label="Search" class="search-button-field">Search Ctrl+K</button>',
         '<button class="search-button-field">Search Ctrl+K</button>',
     ),
+    "arrow in the contents": (
+        '<ul><li><a href="#">Library</a><details><summary><span class="toctree-toggle"></span>'
+        "</summary></details></li></ul>",
+        '<ul><li><a href="#">Library</a><details><summary aria-label="Pages of Library">'
+        '<span class="toctree-toggle"></span></summary></details></li></ul>',
+    ),
     "paragraph in a summary": (
         "<summary><p>Show</p></summary>",
         "<summary><span>Show</span></summary>",
