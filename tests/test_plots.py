@@ -494,6 +494,7 @@ PICTURES = {
     "version_times, one": partial(plots.version_times, {"it": 1e-9}),
     "version_times, close": partial(plots.version_times, {"a": 7.5e-8, "compile_kron": 7.9e-8}),
     "version_times, slow": partial(plots.version_times, {"a": 2.0, "compile_kron": 2e-8}),
+    "window_weights": partial(plots.window_weights, 0.8, 16),
 }
 every_picture = pytest.mark.parametrize("name", PICTURES)
 

@@ -37,6 +37,7 @@ from kplib.plots.data import (
     fold_accuracies,
     learning_rates,
 )
+from kplib.plots.directions import window_weights
 from kplib.plots.fastrnn import step_weights, trained_shares
 from kplib.plots.fronts import accuracy_fronts
 from kplib.plots.hybrid import accuracy_against_rows, hybrid_blocks, hybrid_sizes
@@ -145,4 +146,5 @@ __all__ = [
     "training_curves",
     "use_style",
     "version_times",
+    "window_weights",
 ]
