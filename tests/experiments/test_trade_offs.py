@@ -203,6 +203,7 @@ def test_what_is_no_record_of_times_is_refused(tmp_path):
         network_times(path)
 
 
+@pytest.mark.repository
 def test_times_are_of_the_recorded_benchmark():
     (path,) = Path("book/results/bench").glob("network-*.json")
     times = network_times(path).milliseconds
