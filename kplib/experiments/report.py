@@ -374,8 +374,9 @@ def summary_table(sets: Iterable[RunSet], waiting: Iterable[str] = ()) -> Groupe
     Parameters
     ----------
     sets : iterable of RunSet
-        Of any benchmarks. Of several for one network the longest training counts, then the one with
-        most seeds, then the one with the default data and start: nothing is chosen by its result.
+        Of any benchmarks. Of several for one network those of the plan count, of these the longest
+        training, then the one with most seeds, then the one with the default data and start:
+        nothing is chosen by its result.
     waiting : iterable of str
         Benchmarks that are planned and have no record: named at the foot.
 
@@ -411,9 +412,10 @@ def summary_table(sets: Iterable[RunSet], waiting: Iterable[str] = ()) -> Groupe
     )
 
 
-def _rank(one: RunSet) -> tuple[int, int, bool]:
+def _rank(one: RunSet) -> tuple[bool, int, int, bool]:
     mine = one.configuration
-    return mine.length, len(one.runs), not (mine.data_options or mine.initial_values)
+    default = not (mine.data_options or mine.initial_values)
+    return one.entry is not None, mine.length, len(one.runs), default
 
 
 def _summary_row(row: PaperResult, ours: RunSet | None) -> Row:
