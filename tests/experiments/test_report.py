@@ -425,7 +425,8 @@ def test_the_longest_training_counts_in_the_summary(tmp_path):
     assert row.below == "1 seed, 400 epochs, 80% of the papers'."
     assert float(row.cells[1][0]) < 80
     # But of two the one that was planned.
-    plan = Plan((Sweep(benchmark="usps-fastrnn", techniques=("kp",), seeds=(0,), length=20),))
+    planned = Sweep(benchmark="usps-fastrnn", techniques=("kp",), seeds=(0,), length=20)
+    plan = Plan(sweeps=(planned,))
     row = rows_of(summary_table(run_sets(tmp_path, plan=plan)))["USPS-FastRNN, Kronecker"]
     assert row.below == "1 seed, 20 epochs, 4% of the papers'."
     assert float(row.cells[1][0]) > 90
