@@ -21,6 +21,8 @@ class Sequences:
         The sequences; finite.
     y : ndarray of int64, shape (N,)
         The class of each, from 0.
+    groups : ndarray of int64, shape (N,), optional
+        Which sequences belong together: the number of their speaker, say. Training does not see it.
 
     Raises
     ------
@@ -29,7 +31,7 @@ class Sequences:
     DtypeError
         If the dtypes are not float32 and int64.
     ValueError
-        If an entry of `x` is not finite, or if one of `y` is negative.
+        If an entry of `x` is not finite, or if one of `y` or `groups` is negative.
 
     Examples
     --------
@@ -42,6 +44,7 @@ class Sequences:
 
     x: NDArray[np.float32]
     y: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.x.dtype != np.float32 or self.y.dtype != np.int64:
@@ -56,6 +59,16 @@ class Sequences:
         require_finite("x", self.x)
         if self.y.min() < 0:
             raise ValueError(f"y has the class {self.y.min()}, but classes count from 0")
+        if self.groups is not None:
+            self._check_groups(self.groups)
+
+    def _check_groups(self, groups: NDArray[np.int64]) -> None:
+        if groups.dtype != np.int64:
+            raise DtypeError(f"groups must be int64, not {groups.dtype}")
+        if groups.shape != self.y.shape:
+            raise ShapeError(f"groups must be of shape {self.y.shape}, found {groups.shape}")
+        if groups.min() < 0:
+            raise ValueError(f"groups count from 0, found {groups.min()}")
 
     def __len__(self) -> int:
         return len(self.y)

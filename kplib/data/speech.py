@@ -21,7 +21,7 @@ from kplib.data.waves import Augmentation, Wave
 from kplib.errors import DataError
 
 # Goes into the key of the cache: count it up when the features would come out different.
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 
 _TENSORFLOW = "http://download.tensorflow.org/data/"
 _TEST_SET = File(
@@ -163,7 +163,8 @@ def load_keywords(
     Returns
     -------
     DataSet
-        Sequences of 25 steps and 10 inputs.
+        Sequences of 25 steps and 10 inputs. Their groups are the speakers, of whom each has a
+        number; a clip whose speaker is not known, silence for one, is a group of its own.
 
     Raises
     ------
@@ -220,7 +221,8 @@ def _data_set(
         return (x - mean.astype(np.float32)) / deviation.astype(np.float32)
 
     train, validation, test = (
-        Sequences(scaled(arrays[f"{part}_x"]), arrays[f"{part}_y"]) for part in PARTS
+        Sequences(scaled(arrays[f"{part}_x"]), arrays[f"{part}_y"], arrays[f"{part}_speaker"])
+        for part in PARTS
     )
     protocol = {
         **described,
@@ -278,16 +280,17 @@ def features(edition: str, paths: list[Path], recipe: Recipe, *, progress: bool 
     Returns
     -------
     dict of str to ndarray
-        For each part ``PART_x`` (N, frames, coefficients) float32 and ``PART_y`` (N,) int64; and
-        ``variants`` (V, N, frames, coefficients) float32.
+        For each part ``PART_x`` (N, frames, coefficients) float32, ``PART_y`` and
+        ``PART_speaker`` (N,) int64; and ``variants`` (V, N, frames, coefficients) float32.
     """
     listed = clips.subset_clips(paths[0]) if edition == "subset" else clips.full_clips(*paths)
     clips.check_speakers(listed)
     noises = _noises(paths[0])
     labels: dict[str, list[str]] = {}
+    speakers: dict[str, list[str]] = {}
     work: dict[Clip, list[_Job]] = {}
     for part in PARTS:
-        labels[part] = _plan(part, listed, recipe, edition, work)
+        labels[part], speakers[part] = _plan(part, listed, recipe, edition, work)
     shape = (recipe.mfcc.frames(waves.SAMPLES), recipe.mfcc.n_coefficients)
     arrays: Arrays = {
         f"{part}_x": np.empty((len(labels[part]), *shape), np.float32) for part in PARTS
@@ -306,6 +309,7 @@ def features(edition: str, paths: list[Path], recipe: Recipe, *, progress: bool 
     for part in PARTS:
         numbers = [recipe.labels.index(label) for label in labels[part]]
         arrays[f"{part}_y"] = np.array(numbers, np.int64)
+        arrays[f"{part}_speaker"] = _numbered(speakers[part])
     return arrays
 
 
@@ -315,10 +319,11 @@ def _plan(
     recipe: Recipe,
     edition: str,
     work: dict[Clip, list[_Job]],
-) -> list[str]:
-    """Return the label of each row of a part, and add to `work` the rows that each clip fills.
+) -> tuple[list[str], list[str]]:
+    """Return label and speaker of each row of a part; add to `work` the rows that each clip fills.
 
     Keywords first, then unknown, then silence; silent rows without a clip are cut from the noises.
+    The speaker is empty where there is none, or where it is not known.
     """
     here = sorted(clip for clip in listed if clip.part == part)
     keywords = [clip for clip in here if clip.label in recipe.labels[2:]]
@@ -327,16 +332,27 @@ def _plan(
     official = part == "test" and _official_test(edition)
     many = len(pool) if official else clips.share(len(keywords), recipe.unknown_percent)
     silences = len(silent) if official else clips.share(len(keywords), recipe.silence_percent)
+    speakers: list[str] = []
     for variant in range(1 + recipe.variants if part == "train" else 1):
         draw = variant if recipe.fresh_unknown else 0
         unknown = clips.drawn(pool, many, [recipe.seed, PARTS.index(part), draw])
-        for row, clip in enumerate([*keywords, *unknown, *silent]):
+        rows = [*keywords, *unknown, *silent]
+        for row, clip in enumerate(rows):
             work.setdefault(clip, []).append(_Job(part, row, variant))
-    return [
+        speakers = speakers or [clip.speaker for clip in rows]
+    labels = [
         *(clip.label for clip in keywords),
         *[UNKNOWN] * min(many, len(pool)),
         *[SILENCE] * silences,
     ]
+    return labels, [*speakers, *[""] * (len(labels) - len(speakers))]
+
+
+def _numbered(speakers: list[str]) -> NDArray[np.int64]:
+    """Return a number for each speaker, from 0; one of its own for each that is not known."""
+    of_name: dict[str, int] = {}
+    names = (name or f"row {row}" for row, name in enumerate(speakers))
+    return np.array([of_name.setdefault(name, len(of_name)) for name in names], np.int64)
 
 
 def _noises(archive: Path) -> dict[str, dict[str, Wave]]:

@@ -53,12 +53,15 @@ class InBits:
     @cached_property
     def rounding(self) -> Interval:
         """By how many points of accuracy rounding changes a network: below 0 is a loss."""
-        return paired_interval(self.rounded.correct, self.trained.correct)
+        return self._against_trained(self.rounded)
 
     @cached_property
     def tuning(self) -> Interval:
         """By how many it is changed after fine-tuning, from the network in float32."""
-        return paired_interval(self.tuned.correct, self.trained.correct)
+        return self._against_trained(self.tuned)
+
+    def _against_trained(self, other: RunSet) -> Interval:
+        return paired_interval(other.correct, self.trained.correct, groups=self.trained.groups)
 
     @cached_property
     def size(self) -> QuantizedSize:

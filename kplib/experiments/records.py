@@ -267,15 +267,20 @@ class StoredRun:
             arrays = safetensors.numpy.load(content)
         except SafetensorError as error:
             raise ValueError(f"{path}: {error}") from None
-        for name in ("predictions", "labels"):
-            self._check_bytes(path, name, arrays.get(name))
+        self._check_arrays(path, arrays)
         return arrays
 
-    def _check_bytes(self, path: Path, name: str, array: NDArray[Any] | None) -> None:
+    def _check_arrays(self, path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         expected = (self.record.data.examples[self.record.configuration.scored_on],)
-        if array is None or array.dtype != np.uint8 or array.shape != expected:
-            found = "nothing" if array is None else f"{array.dtype} of shape {array.shape}"
-            raise ValueError(f"{path}: {name} must be uint8 of shape {expected}, found {found}")
+        for name, dtype in (("predictions", "uint8"), ("labels", "uint8"), ("groups", "uint16")):
+            array = arrays.get(name)
+            if array is None and name == "groups":
+                continue
+            if array is None or array.dtype != dtype or array.shape != expected:
+                found = "nothing" if array is None else f"{array.dtype} of shape {array.shape}"
+                raise ValueError(
+                    f"{path}: {name} must be {dtype} of shape {expected}, found {found}"
+                )
 
     @property
     def predictions(self) -> NDArray[np.uint8]:
@@ -286,6 +291,11 @@ class StoredRun:
     def labels(self) -> NDArray[np.uint8]:
         """The true class of each test example, shape (N,)."""
         return self.arrays["labels"]
+
+    @property
+    def groups(self) -> NDArray[np.uint16] | None:
+        """Which test examples belong together, shape (N,), such as a speaker's; None if none do."""
+        return self.arrays.get("groups")
 
     @cached_property
     def weights(self) -> Arrays:
@@ -314,7 +324,8 @@ def write(folder: Path, record: Record, arrays: Mapping[str, NDArray[Any]]) -> S
         Of all records; the configuration's path goes on from there.
     record : Record
     arrays : mapping of str to ndarray
-        predictions and labels, both uint8 of shape (test examples,), and what `packed` returned.
+        predictions and labels, both uint8 of shape (test examples,); groups, if there are any,
+        uint16 of the same shape; and what `packed` returned.
 
     Returns
     -------
@@ -330,8 +341,7 @@ def write(folder: Path, record: Record, arrays: Mapping[str, NDArray[Any]]) -> S
     content = safetensors.numpy.save({name: np.asarray(a, order="C") for name, a in arrays.items()})
     raw = to_json(record) | {"arrays_sha256": hashlib.sha256(content).hexdigest()}
     stored = StoredRun(path, from_json(Record, raw, "record"))
-    for name in ("predictions", "labels"):
-        stored._check_bytes(path, name, arrays.get(name))
+    stored._check_arrays(path, arrays)
     lines = (f"{json.dumps(name)}: {_compact(value)}" for name, value in raw.items())
     write_atomically(path.with_suffix(".safetensors"), content)
     write_atomically(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())

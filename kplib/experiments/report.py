@@ -199,8 +199,12 @@ def _notes(sets: Sequence[RunSet], protocol: Protocol) -> tuple[str, ...]:
 
 def _doubts(sets: Iterable[RunSet]) -> Iterator[str]:
     """Yield what the intervals are, and what they do not say."""
+    sets = list(sets)
     counts = {len(one.runs) for one in sets}
     words = "Interval: 95%, from a bootstrap over seeds and test items"
+    if (groups := sets[0].groups) is not None:
+        together = len(np.unique(groups))
+        words += f", of which those of one speaker are drawn together ({together:,} groups)"
     few = max((count for count in counts if count <= _FEW), default=0)
     yield f"{words}; of {few} seeds too narrow where they differ much." if few > 1 else f"{words}."
     if 1 in counts:

@@ -108,10 +108,15 @@ class RunSet:
         """Whether each seed is right on each test item, shape (S, N)."""
         return np.stack([run.predictions == run.labels for run in self.runs])
 
+    @property
+    def groups(self) -> NDArray[np.uint16] | None:
+        """Which test items belong together, such as the clips of a speaker, shape (N,)."""
+        return self.runs[0].groups
+
     @cached_property
     def interval(self) -> Interval:
         """Of the mean accuracy, over seeds and test items; see `kplib.experiments.bootstrap`."""
-        return accuracy_interval(self.correct)
+        return accuracy_interval(self.correct, groups=self.groups)
 
     @property
     def dominant(self) -> tuple[str, float] | None:
@@ -175,7 +180,7 @@ def difference(one: RunSet, rival: RunSet) -> Interval:
         raise ValueError(
             f"{one.configuration.path} and {rival.configuration.path} were tested on other items"
         )
-    return difference_interval(one.correct, rival.correct)
+    return difference_interval(one.correct, rival.correct, groups=one.groups)
 
 
 def run_sets(folder: Path, benchmark: str | None = None, plan: Plan | None = None) -> list[RunSet]:

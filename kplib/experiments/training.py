@@ -730,6 +730,8 @@ def _tested(
         "labels": part.y.astype(np.uint8),
         **snapshots,
     }
+    if part.groups is not None:
+        arrays["groups"] = part.groups.astype(np.uint16)
     if keeps_weights(configuration) if keep_weights is None else keep_weights:
         arrays |= packed({k: t.cpu().numpy() for k, t in model.state_dict().items()})
     return write(folder, record, arrays)

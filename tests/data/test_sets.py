@@ -35,6 +35,19 @@ def test_bad_sequences_are_refused(x, y, error, message):
 
 
 @pytest.mark.parametrize(
+    ("groups", "error", "message"),
+    [
+        (np.zeros(2, np.int32), DtypeError, "groups must be int64, not int32"),
+        (np.zeros(3, int), ShapeError, r"groups must be of shape \(2,\), found \(3,\)"),
+        (np.array([0, -7]), ValueError, "groups count from 0, found -7"),
+    ],
+)
+def test_bad_groups_are_refused(groups, error, message):
+    with pytest.raises(error, match=message):
+        Sequences(np.zeros((2, 3, 4), "f"), np.zeros(2, int), groups)
+
+
+@pytest.mark.parametrize(
     ("change", "error", "message"),
     [
         ({"test": part(4, steps=5)}, ShapeError, r"test has .*\(5, 2\), but train of \(3, 2\)"),

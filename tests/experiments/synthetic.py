@@ -27,11 +27,12 @@ CURVE = {"steps": (10, 20, 40), "learning_rate": (0.01, 0.005, 0.001), "loss": (
 
 def write_run(
     folder, benchmark, technique, accuracy=0.9, *, seed=0, items=200, labels=None,
-    diverged_at=None, protocol=None, sha256="0" * 64, right=None, **options,
+    diverged_at=None, protocol=None, sha256="0" * 64, right=None, groups=None, **options,
 ):  # fmt: skip
     """Write the record of a run that is right on a random part of the test items.
 
-    `options` are those of `default_configuration`; `right` says which items it is right on.
+    `options` are those of `default_configuration`; `right` says which items it is right on,
+    `groups` which of them belong together.
     """
     special = {k: options.pop(k) for k in ("scored_on", "initial_values") if k in options}
     configuration = default_configuration(benchmark, technique, seed=seed, **options)
@@ -74,4 +75,6 @@ def write_run(
         circumstances=CIRCUMSTANCES,
     )  # fmt: skip
     arrays = {"predictions": predictions.astype(np.uint8), "labels": labels.astype(np.uint8)}
+    if groups is not None:
+        arrays["groups"] = np.asarray(groups, np.uint16)
     return write(folder, record, arrays)

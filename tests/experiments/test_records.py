@@ -239,6 +239,16 @@ def test_predictions_that_do_not_fit_are_not_written(predictions, found, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_groups_are_kept_if_they_fit(stored, tmp_path):
+    assert stored.groups is None
+    groups = np.array([3, 3, 0, 1, 0], np.uint16)
+    kept = read(write(tmp_path, RECORD, ARRAYS | {"groups": groups}).path)
+    np.testing.assert_array_equal(kept.groups, groups)
+    for wrong, found in ((groups[:4], r"uint16 of shape \(4,\)"), (groups.astype("i8"), "int64")):
+        with pytest.raises(ValueError, match=f"groups must be uint16 of shape .5,., found {found}"):
+            write(tmp_path, RECORD, ARRAYS | {"groups": wrong})
+
+
 def test_what_has_no_json_is_not_written(tmp_path):
     result = dataclasses.replace(RECORD.result, accuracy=float("nan"))
     with pytest.raises(ValueError, match="JSON has no nan"):

@@ -441,6 +441,25 @@ def test_a_benchmark_that_is_not_the_papers(tmp_path):
     assert paper_points("dsads-bilstm") == []
 
 
+def test_items_of_a_speaker_are_drawn_together(tmp_path):
+    speaker = np.arange(400) // 20
+    right = {"kp": speaker > 0, "lmf": speaker > 3}  # all of a speaker's, or none
+    for name, groups in (("apart", None), ("together", speaker)):
+        for technique, known in right.items():
+            write_run(tmp_path / name, "kws-lstm", technique, items=400, right=known,
+                      groups=groups, **ALIKE)  # fmt: skip
+    apart, together = (run_sets(tmp_path / name) for name in ("apart", "together"))
+    for one, other in zip(apart, together, strict=True):
+        assert one.interval.value == other.interval.value
+        width = other.interval.high - other.interval.low
+        assert width > 3 * (one.interval.high - one.interval.low)
+    assert difference(*apart).excludes_zero
+    assert not difference(*together).excludes_zero
+    ((protocol, group),) = protocols(together).items()
+    assert any("one speaker are drawn together (20 groups)" in note
+               for note in accuracy_table(group, protocol).notes)  # fmt: skip
+
+
 # As a page and as text ----------------------------------------------------------------------------
 
 

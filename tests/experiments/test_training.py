@@ -169,13 +169,15 @@ def test_every_network_trains(benchmark, technique, tmp_path):
     rng = np.random.default_rng(0)
     y = np.arange(network.classes, dtype=np.int64)
     x = rng.normal(size=(len(y), 3, network.input_size)).astype(np.float32)
-    part = Sequences(x, y)
+    part = Sequences(x, y, y // 3)
     configuration = default_configuration(
         benchmark, technique, compression=10 if technique == "hkp" else None
     )
     data = DataSet(configuration.data, tuple(map(str, y)), part, part, part)
     configuration = dataclasses.replace(configuration.with_length(6), batch_size=10)
-    record = run(configuration, data, tmp_path, keep_weights=False).record
+    stored = run(configuration, data, tmp_path, keep_weights=False)
+    record = stored.record
+    np.testing.assert_array_equal(stored.groups, y // 3)
     expected = recipe(benchmark, technique, compression=configuration.compression)
     assert abs(record.network.parameters - expected.size.total) < network.directions
     assert record.network.outputs == network.classes
