@@ -127,7 +127,7 @@ def load(
     Returns
     -------
     DataSet
-        ``(segments, 125, 45)``, 19 classes.
+        ``(segments, 125, 45)``, 19 classes. Their groups are the subjects, 1 to 8.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def load(
 
     def sequences(name: str) -> Sequences:
         x = standardize(segments.x[in_part[name]].astype(np.float32))
-        return Sequences(x, segments.activity[in_part[name]])
+        return Sequences(x, segments.activity[in_part[name]], segments.subject[in_part[name]])
 
     return DataSet(
         name="dsads",

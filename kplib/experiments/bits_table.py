@@ -61,7 +61,9 @@ class InBits:
         return self._against_trained(self.tuned)
 
     def _against_trained(self, other: RunSet) -> Interval:
-        return paired_interval(other.correct, self.trained.correct, groups=self.trained.groups)
+        return paired_interval(
+            other.correct, self.trained.correct, groups=self.trained.drawn_groups
+        )
 
     @cached_property
     def size(self) -> QuantizedSize:

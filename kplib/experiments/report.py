@@ -202,13 +202,15 @@ def _doubts(sets: Iterable[RunSet]) -> Iterator[str]:
     sets = list(sets)
     counts = {len(one.runs) for one in sets}
     words = "Interval: 95%, from a bootstrap over seeds and test items"
-    if (groups := sets[0].groups) is not None:
-        together = len(np.unique(groups))
-        words += f", of which those of one speaker are drawn together ({together:,} groups)"
+    groups = None if sets[0].groups is None else len(np.unique(sets[0].groups))
+    if sets[0].drawn_groups is not None:
+        words += f", of which those of one speaker are drawn together ({groups:,} groups)"
     few = max((count for count in counts if count <= _FEW), default=0)
     yield f"{words}; of {few} seeds too narrow where they differ much." if few > 1 else f"{words}."
     if 1 in counts:
         yield "Of one seed it says what other test items would do, not what other seeds would."
+    if groups is not None and sets[0].drawn_groups is None:
+        yield f"All test items are of {groups} people: what others would do, it does not say."
 
 
 def _schedule_note(sets: Sequence[RunSet], protocol: Protocol) -> str:

@@ -23,6 +23,7 @@ from kplib.experiments.schedules import Schedule
 __all__ = ["Protocol", "RunSet", "difference", "protocols", "run_sets", "untrained"]
 
 TECHNIQUES = ("baseline", "small", "pruned", "lmf", "kp", "hkp")
+_FEWEST_GROUPS = 10  # to draw from; resampling two people says nothing of a third
 _DOMINANT = 2.0  # times the share that all classes would have if they were equally frequent
 
 
@@ -114,9 +115,15 @@ class RunSet:
         return self.runs[0].groups
 
     @cached_property
+    def drawn_groups(self) -> NDArray[np.uint16] | None:
+        """The groups that intervals draw whole; None if there are none, or fewer than ten."""
+        enough = self.groups is not None and len(np.unique(self.groups)) >= _FEWEST_GROUPS
+        return self.groups if enough else None
+
+    @cached_property
     def interval(self) -> Interval:
         """Of the mean accuracy, over seeds and test items; see `kplib.experiments.bootstrap`."""
-        return accuracy_interval(self.correct, groups=self.groups)
+        return accuracy_interval(self.correct, groups=self.drawn_groups)
 
     @property
     def dominant(self) -> tuple[str, float] | None:
@@ -180,7 +187,7 @@ def difference(one: RunSet, rival: RunSet) -> Interval:
         raise ValueError(
             f"{one.configuration.path} and {rival.configuration.path} were tested on other items"
         )
-    return difference_interval(one.correct, rival.correct, groups=one.groups)
+    return difference_interval(one.correct, rival.correct, groups=one.drawn_groups)
 
 
 def run_sets(folder: Path, benchmark: str | None = None, plan: Plan | None = None) -> list[RunSet]:

@@ -460,6 +460,18 @@ def test_items_of_a_speaker_are_drawn_together(tmp_path):
                for note in accuracy_table(group, protocol).notes)  # fmt: skip
 
 
+def test_two_people_are_too_few_to_draw_from(tmp_path):
+    person = np.arange(400) // 200
+    for technique in ("kp", "lmf"):
+        for name, groups in (("named", person), ("not", None)):
+            write_run(tmp_path / name, "dsads-bilstm", technique, items=400, groups=groups, **ALIKE)
+    named, not_named = (run_sets(tmp_path / name) for name in ("named", "not"))
+    assert [one.interval for one in named] == [one.interval for one in not_named]
+    assert difference(*named) == difference(*not_named)
+    ((protocol, group),) = protocols(named).items()
+    assert "All test items are of 2 people" in accuracy_table(group, protocol).notes[-1]
+
+
 # As a page and as text ----------------------------------------------------------------------------
 
 
