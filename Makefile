@@ -3,15 +3,19 @@
 #   VENV=DIR      where the environment stands (default .venv)
 #   PYTHON=PATH   the Python that makes it (default python3)
 #   PYTEST="..."  arguments for pytest, e.g. PYTEST="tests/kernels -x"
+#   WORKERS=N     processes that run the tests (default 2); 0 runs them in pytest's own, for a debugger
 
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= all
 PORT ?= 8000
 PYTEST ?=
+WORKERS ?= 2
 
 PY := $(VENV)/bin/python
 STEP := $(PYTHON) tools/step.py
+# A file's tests stay in one process: what they share is made once.
+PARALLEL := --numprocesses=$(WORKERS) --dist=loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf serve test test-tools lint format lock wheel check-wheel bench clean
@@ -42,7 +46,7 @@ test: test-tools lint book  ## lint, build the book, run every test, the browser
 	@$(STEP) "Fetch what the browser tests use" --hint "is the network up? Run it again" -- \
 		$(PY) tools/web_assets.py --tests
 	@echo "==> Run the tests"
-	@KPLIB_BROWSER="$$($(PYTHON) tools/prerequisites.py --browser)" $(PY) -m pytest $(PYTEST)
+	@KPLIB_BROWSER="$$($(PYTHON) tools/prerequisites.py --browser)" $(PY) -m pytest $(PARALLEL) $(PYTEST)
 
 # First of all, so that a missing browser is told before minutes of work, not after them.
 test-tools:
@@ -69,7 +73,7 @@ wheel: setup  ## build the wheel into dist/
 		$(PY) -m build --wheel --no-isolation --outdir dist
 
 check-wheel: wheel  ## run the tests against the installed wheel, without the checkout
-	@$(PY) tools/check_wheel.py dist $(PYTEST)
+	@$(PY) tools/check_wheel.py dist $(PARALLEL) $(PYTEST)
 
 bench: setup  ## time the compiled products against NumPy and the other libraries
 	$(VENV)/bin/kplib bench matvec
