@@ -447,6 +447,7 @@ PICTURES = {
         },
         hollow=("NumPy, dense", "NumPy, Kronecker"),
     ),
+    "rooms": partial(plots.rooms),
     "roofline, even bandwidths": partial(
         plots.roofline, 25.0, {"16 KB": 50.0, "256 KB": 49.0}, {"a": ("kp", 0.5, 24.0)}
     ),

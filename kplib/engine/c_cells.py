@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from kplib.engine.c_products import Product, can_slice_at, columns_product, product
+from kplib.engine.c_code import Product
+from kplib.engine.c_products import can_slice_at, columns_product, product
 from kplib.engine.c_tables import Constants, render
 from kplib.engine.stored import Array, store
 from kplib.nn import GRU, LSTM, RNN, FastRNN

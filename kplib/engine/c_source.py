@@ -102,11 +102,6 @@ def c_text(
     program = (_BothDirections if rnn.bidirectional else _OneDirection)(
         name, rnn, steps, check, max_steps
     )
-    helpers = [
-        render(text, type=constants.c_type, read=constants.read)
-        for helper, text in HELPERS.items()
-        if helper in constants.helpers
-    ]
     sections = [
         f"/* {name}: what it computes, and how to call it, stands in {file}.h. */",
         f'#include "{file}.h"',
@@ -114,7 +109,7 @@ def c_text(
         constants.readers(),
         constants.text(),
         _size_check(f"{name}_weight_bytes", constants.sizeof(), f"{name.upper()}_WEIGHT_BYTES"),
-        *helpers,
+        *_helpers(constants),
         *activations("".join(step.source for step in steps)),
         *(step.source for step in steps),
         head,
@@ -126,6 +121,15 @@ def c_text(
         weight_bytes=constants.nbytes,
         state_bytes=program.state_bytes,
     )
+
+
+def _helpers(constants: Constants) -> list[str]:
+    """Return the helper functions that are called."""
+    return [
+        render(text, type=constants.c_type, read=constants.read)
+        for helper, text in HELPERS.items()
+        if helper in constants.helpers
+    ]
 
 
 class _Program(ABC):
@@ -153,6 +157,10 @@ class _Program(ABC):
     @abstractmethod
     def state_bytes(self) -> int:
         """Bytes of RAM: state and scratch."""
+
+    def state_size(self) -> list[str]:
+        """Return the lines of the header that define the bytes of RAM."""
+        return [f"#define {self.name.upper()}_STATE_BYTES {self.state_bytes} /* of RAM */"]
 
     @abstractmethod
     def declarations(self) -> list[str]:
@@ -243,6 +251,10 @@ class _OneDirection(_Program):
         return [state, functions]
 
     def source(self) -> str:
+        return f"{self._functions()}\n\n{self.self_test(self._stream())}"
+
+    def _functions(self) -> str:
+        """Return the public functions."""
         calls = []
         for k, step in enumerate(self.steps):
             offset = self.rnn.input_size + (k - 1) * self.rnn.hidden_size if k else 0
@@ -250,7 +262,7 @@ class _OneDirection(_Program):
             c = f"state->c + {k * self.rnn.hidden_size}" if k else "state->c"
             arguments = [v, *([c] if self.has_cell_state else []), "state->scratch"]
             calls.append(f"    {step.name}_step({', '.join(arguments)});")
-        functions = render(
+        return render(
             """
             $check
 
@@ -288,6 +300,9 @@ class _OneDirection(_Program):
                 f"{self.name.upper()}_STATE_BYTES",
             ),
         )
+
+    def _stream(self) -> str:
+        """Return the statements of the self-test that take `test_x` step by step."""
         streamed = render(
             """
                 float x[${NAME}_INPUTS];
@@ -303,8 +318,7 @@ class _OneDirection(_Program):
             **self.names,
             steps=len(self.check.x),
         )
-        indented = "\n".join(f"    {line}" for line in streamed.splitlines())
-        return f"{functions}\n\n{self.self_test(indented)}"
+        return "\n".join(f"    {line}" for line in streamed.splitlines())
 
 
 class _BothDirections(_Program):
@@ -332,6 +346,19 @@ class _BothDirections(_Program):
     @property
     def state_bytes(self) -> int:
         return self.fixed_bytes + self.bytes_per_step * self.max_steps
+
+    def state_size(self) -> list[str]:
+        """Return the lines that define the bytes of RAM, which grow with the longest sequence."""
+        if not self.buffers:
+            return super().state_size()
+        NAME = self.name.upper()
+        return [
+            f"#ifndef {NAME}_MAX_STEPS",
+            f"#define {NAME}_MAX_STEPS {self.max_steps} /* of a sequence; define another */",
+            "#endif",
+            f"#define {NAME}_STATE_BYTES ({self.fixed_bytes} + {self.bytes_per_step} * "
+            f"{NAME}_MAX_STEPS) /* of RAM */",
+        ]
 
     def declarations(self) -> list[str]:
         limit = ""
@@ -502,8 +529,32 @@ def _header(
     name: str, model: Classifier, constants: Constants, program: _Program, version: str
 ) -> list[str]:
     """Return the parts of the header."""
-    rnn = model.rnn
     NAME = name.upper()
+    sizes = [
+        f"#define {NAME}_INPUTS {model.rnn.input_size} /* numbers of a step */",
+        f"#define {NAME}_CLASSES {model.head.out_features} /* logits */",
+        f"#define {NAME}_WEIGHT_BYTES {constants.nbytes} /* of constants, in flash */",
+        *program.state_size(),
+        f"#define {NAME}_TOLERANCE {float_literal(program.check.tolerance)}",
+    ]
+    test = f"#ifdef {NAME}_SELF_TEST\nint {name}_self_test(void);\n#endif"
+    return [
+        _about(name, model, constants, program, version),
+        f"#ifndef {NAME}_H\n#define {NAME}_H",
+        "\n".join(sizes),
+        '#ifdef __cplusplus\nextern "C" {\n#endif',
+        *program.declarations(),
+        test,
+        "#ifdef __cplusplus\n}\n#endif",
+        "#endif",
+    ]
+
+
+def _about(
+    name: str, model: Classifier, constants: Constants, program: _Program, version: str
+) -> str:
+    """Return the comment that says what the network is."""
+    rnn, NAME = model.rnn, name.upper()
     kinds = sorted({step.cell.weight.kind.replace("_", " ") for step in program.steps})
     layers = f"{rnn.num_layers} layer{'s' if rnn.num_layers > 1 else ''} of "
     how = "int8 with one float scale a matrix" if constants.weights == "int8" else "float32"
@@ -515,36 +566,11 @@ def _header(
         f"how many logits of an example differ from the model's by more than {NAME}_TOLERANCE, "
         "which should be 0."
     )
-    about = [
-        f"/* {name}: a recurrent network made by kplib {version}.",
-        " *",
-        *textwrap.wrap(sentences, LINE, initial_indent=" * ", subsequent_indent=" * "),
-        " */",
-    ]
-    sizes = [
-        f"#define {NAME}_INPUTS {rnn.input_size} /* numbers of a step */",
-        f"#define {NAME}_CLASSES {model.head.out_features} /* logits */",
-        f"#define {NAME}_WEIGHT_BYTES {constants.nbytes} /* of constants, in flash */",
-    ]
-    if isinstance(program, _BothDirections) and program.buffers:
-        sizes += [
-            f"#ifndef {NAME}_MAX_STEPS",
-            f"#define {NAME}_MAX_STEPS {program.max_steps} /* of a sequence; define another */",
-            "#endif",
-            f"#define {NAME}_STATE_BYTES ({program.fixed_bytes} + {program.bytes_per_step} * "
-            f"{NAME}_MAX_STEPS) /* of RAM */",
+    return "\n".join(
+        [
+            f"/* {name}: a recurrent network made by kplib {version}.",
+            " *",
+            *textwrap.wrap(sentences, LINE, initial_indent=" * ", subsequent_indent=" * "),
+            " */",
         ]
-    else:
-        sizes.append(f"#define {NAME}_STATE_BYTES {program.state_bytes} /* of RAM */")
-    sizes.append(f"#define {NAME}_TOLERANCE {float_literal(program.check.tolerance)}")
-    test = f"#ifdef {NAME}_SELF_TEST\nint {name}_self_test(void);\n#endif"
-    return [
-        "\n".join(about),
-        f"#ifndef {NAME}_H\n#define {NAME}_H",
-        "\n".join(sizes),
-        '#ifdef __cplusplus\nextern "C" {\n#endif',
-        *program.declarations(),
-        test,
-        "#ifdef __cplusplus\n}\n#endif",
-        "#endif",
-    ]
+    )

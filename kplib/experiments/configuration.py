@@ -14,7 +14,7 @@ from typing import Any, Literal, cast, get_args
 
 from kplib.experiments import papers
 from kplib.experiments.benchmarks import benchmark as known_benchmark
-from kplib.experiments.printed import PaperResult
+from kplib.experiments.printed import PaperResult, Training
 from kplib.experiments.recipes import Technique, recipe
 from kplib.experiments.schedules import Constant, Cosine, Schedule, of_papers
 from kplib.experiments.strict import checked, from_json, to_json
@@ -384,18 +384,10 @@ def default_configuration(
     row, source = _row(benchmark, technique, compression, chosen.layers)
     training = row.training
     timed = _row(benchmark, "kp", None, chosen.layers)[0] if schedule == "kp" else row
-    timing = of_papers(timed.training, decay_steps).scaled(training.length / timed.training.length)
-    if schedule in ("constant", "cosine"):
-        timing = Constant() if schedule == "constant" else Cosine(length=training.length)
     pruning = None
     if technique == "pruned":
         pruning, where = _pruning(row)
         source += where
-    printed = training.dropout
-    if printed is None:
-        dropout = 0.0
-    else:
-        dropout = round(1 - printed, 12) if dropout_is == "kept" else printed
     configuration = Configuration(
         benchmark=benchmark,
         technique=chosen.technique,
@@ -411,10 +403,10 @@ def default_configuration(
         batch_size=batch_size or _same_everywhere(row.benchmark, "batch_size"),
         optimizer=_same_everywhere(row.benchmark, "optimizer"),
         learning_rate=training.learning_rate if learning_rate is None else learning_rate,
-        schedule=timing,
+        schedule=_schedule(schedule, timed.training, training.length, decay_steps),
         max_norm=training.max_norm,
         max_norm_on=max_norm_on,
-        dropout=dropout,
+        dropout=_dropout(training.dropout, dropout_is),
         pruning=pruning,
         validate_every=_validate_every(training.unit, training.length),
         source=source,
@@ -438,6 +430,23 @@ def _row(
     else:
         source = f"{nearest.source}: {nearest.technique}"
     return nearest, source + (f" of {nearest.benchmark}" if nearest.benchmark != benchmark else "")
+
+
+def _schedule(
+    name: ScheduleName, timed: Training, length: int, decay_steps: float | None
+) -> Schedule:
+    """Return the schedule over this length: one of that name, or a printed training's."""
+    printed = of_papers(timed, decay_steps).scaled(length / timed.length)
+    if name in ("constant", "cosine"):
+        return Constant() if name == "constant" else Cosine(length=length)
+    return printed
+
+
+def _dropout(printed: float | None, meaning: Literal["kept", "dropped"]) -> float:
+    """Return the probability to drop an output."""
+    if printed is None:
+        return 0.0
+    return round(1 - printed, 12) if meaning == "kept" else printed
 
 
 def _same_everywhere(benchmark: str, name: str) -> Any:

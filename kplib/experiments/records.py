@@ -40,7 +40,6 @@ Arrays = dict[str, NDArray[Any]]
 WEIGHTS = "weights/"
 SNAPSHOTS = "snapshots/"
 _LARGE = 16_384  # numbers: from here on weights are kept in 16 bits
-_MOST_CLASSES = 256  # predictions are kept in a byte
 
 
 @dataclass(frozen=True, kw_only=True)

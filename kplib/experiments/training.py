@@ -704,25 +704,13 @@ def _tested(
     device = next(model.parameters()).device
     part = getattr(data, configuration.scored_on)
     predictions = predict(model, on_device(part, device)[0]).cpu().numpy()
-    circumstances = Circumstances(
-        command=command,
-        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        seconds=round(course.seconds, 1),
-        milliseconds_per_step=round(1e3 * course.training_seconds / max(1, course.step), 3),
-        sessions=course.sessions,
-        threads=torch.get_num_threads(),
-        device=_device_name(device),
-        kplib=machine.code_version(),
-        machine=machine.machine(),
-        libraries={name: version for name in _LIBRARIES if (version := _version(name))},
-    )
     record = Record(
         configuration=configuration,
         data=_used(data, data_sha256),
         network=_network(model),
         result=_result(course, part.y, predictions, (data.n_classes, model.head.out_features)),
         curve=_curve(course),
-        circumstances=circumstances,
+        circumstances=_circumstances(course, device, command),
         sources=sources,
     )
     arrays: Arrays = {
@@ -735,6 +723,22 @@ def _tested(
     if keeps_weights(configuration) if keep_weights is None else keep_weights:
         arrays |= packed({k: t.cpu().numpy() for k, t in model.state_dict().items()})
     return write(folder, record, arrays)
+
+
+def _circumstances(course: _Course, device: torch.device, command: str) -> Circumstances:
+    """Return when and on what the training ended, and what it took."""
+    return Circumstances(
+        command=command,
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        seconds=round(course.seconds, 1),
+        milliseconds_per_step=round(1e3 * course.training_seconds / max(1, course.step), 3),
+        sessions=course.sessions,
+        threads=torch.get_num_threads(),
+        device=_device_name(device),
+        kplib=machine.code_version(),
+        machine=machine.machine(),
+        libraries={name: version for name in _LIBRARIES if (version := _version(name))},
+    )
 
 
 def _used(data: "DataSet", sha256: str) -> UsedData:

@@ -56,6 +56,7 @@ from kplib.plots.results import (
     learning_curves,
 )
 from kplib.plots.roofline import bandwidth_by_size, roofline, speed_ups_against_counts
+from kplib.plots.rooms import rooms
 from kplib.plots.shapes import hidden_size_costs, macs_and_times, shape_map, shape_outlines
 from kplib.plots.sizes import (
     accuracy_against_size,
@@ -127,6 +128,7 @@ __all__ = [
     "product_times",
     "rank_against_parameters",
     "roofline",
+    "rooms",
     "rounding_grids",
     "search_progress",
     "shape_map",

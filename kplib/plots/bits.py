@@ -10,10 +10,9 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from kplib._checks import numeric_array, require_finite
-from kplib.plots.charts import _LABELS, _label
+from kplib.plots.axes import label_log_axis
 from kplib.plots.picture import Picture
-from kplib.plots.results import _label_log_axis
-from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
+from kplib.plots.style import INK, LABELS, MARKERS, PALETTE, WIDTH, label_of, technique, use_style
 
 BITS = range(2, 6)  # with more, levels lie closer than lines can be drawn
 Change = tuple[float, float, float]
@@ -147,7 +146,7 @@ def accuracy_by_bits(
         figure = Figure(figsize=(WIDTH, 3.0))
         ax = figure.subplots()
         for name in rounded:
-            key, label = technique(name), _label(name, labels)
+            key, label = technique(name), label_of(name, labels)
             parts = []
             for group, inside in ((rounded, PALETTE[key]), (again, "none")):
                 means = {
@@ -167,7 +166,7 @@ def accuracy_by_bits(
         ax.set_xlabel("Bits of a weight")
         ax.set_title("Test accuracy, %")
         ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
-        keys = [(technique(name), _label(name, labels)) for name in rounded]
+        keys = [(technique(name), label_of(name, labels)) for name in rounded]
         _legend(figure, keys, hollow="trained on" if again else "")
     return Picture(figure, "Accuracy by the bits of a weight", ". ".join(words) + ".")
 
@@ -242,7 +241,7 @@ def bits_changes(groups: Mapping[str, Changes], *, most_lost: float) -> Picture:
                     (-0.16, 0.16), pair, (PALETTE[key], "none"), strict=True
                 ):
                     texts.append(_change(ax, row + offset, key, change, inside, f"{title}, {name}"))
-                parts.append(f"{_LABELS[key]} {', trained on '.join(texts)}")
+                parts.append(f"{LABELS[key]} {', trained on '.join(texts)}")
                 row += 0.85
             words.append(f"{title}: {'; '.join(parts)}")
             ends = names[-1][0] + 0.5, row - 0.4  # below the title, which they would cross
@@ -257,7 +256,7 @@ def bits_changes(groups: Mapping[str, Changes], *, most_lost: float) -> Picture:
                 0.0, place, title, transform=ax.get_yaxis_transform(), va="center", fontsize=8.5
             )
         ax.set_xlabel(f"points of test accuracy; dotted: −{most_lost:g}")
-        _legend(figure, [(key, _LABELS[key]) for key in keys], hollow="trained on")
+        _legend(figure, [(key, LABELS[key]) for key in keys], hollow="trained on")
     return Picture(figure, "What few bits change", ". ".join(words) + ".")
 
 
@@ -322,16 +321,16 @@ def stored_times(
             kilobytes, ratios = numbers[:, 0] / 1024, numbers[:, 1]
             ax.plot(kilobytes, ratios, MARKERS[key], color=PALETTE[key], ms=6)
             words += [
-                f"{_LABELS[key]}: "
+                f"{LABELS[key]}: "
                 + ", ".join(
                     f"{network[0]}, {size:,.0f} KB, {ratio:.2f} times as long"
                     for network, size, ratio in zip(networks, kilobytes, ratios, strict=True)
                 )
             ]
         ax.set_xscale("log")
-        _label_log_axis(ax, "x")
+        label_log_axis(ax, "x")
         ax.set_xlabel("KB of weights in float32; dotted: first cache")
         ax.set_title("Time with 8 bits over time with 32")
-        _legend(figure, [(technique(name), _LABELS[technique(name)]) for name in points])
+        _legend(figure, [(technique(name), LABELS[technique(name)]) for name in points])
     words.append(f"The first cache has {cache_bytes / 1024:,.0f} KB")
     return Picture(figure, "Is 8 bits faster?", ". ".join(words) + ".")

@@ -5,23 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from numpy.typing import NDArray
 
-from kplib._checks import require_finite
+from kplib.plots.axes import name_rows, plain_numbers, positive
 from kplib.plots.picture import Picture
-from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
+from kplib.plots.style import INK, LABELS, MARKERS, PALETTE, WIDTH, technique, use_style
 
 _ROW = 0.34  # inches
-_LABELS = {
-    "dense": "dense",
-    "kronecker": "Kronecker (KP)",
-    "hybrid": "hybrid (HKP)",
-    "low_rank": "low rank",
-    "pruned": "pruned",
-    "small": "small",
-    "accent": "accent",
-}
 
 
 def instruction_savings(savings: Mapping[str, Mapping[str, float]]) -> Picture:
@@ -50,7 +39,7 @@ def instruction_savings(savings: Mapping[str, Mapping[str, float]]) -> Picture:
     if not savings or not all(savings.values()):
         raise ValueError("there is nothing to draw: each benchmark needs a network")
     for name, row in savings.items():
-        _positive(f"savings[{name!r}]", list(row.values()))
+        positive(f"savings[{name!r}]", list(row.values()))
     used = list(dict.fromkeys(technique(key) for row in savings.values() for key in row))
     with use_style():
         figure, ax = _rows(list(savings), legend=-(-len(used) // 2))
@@ -64,7 +53,7 @@ def instruction_savings(savings: Mapping[str, Mapping[str, float]]) -> Picture:
         _legend(figure, ax, used)
     words = "; ".join(
         f"{name}: "
-        + ", ".join(f"{_LABELS[technique(key)]} {value:.2g}" for key, value in row.items())
+        + ", ".join(f"{LABELS[technique(key)]} {value:.2g}" for key, value in row.items())
         for name, row in savings.items()
     )
     return Picture(figure, "Times fewer instructions than the dense network", f"{words}.")
@@ -103,7 +92,7 @@ def device_memory(
     if not programs:
         raise ValueError("there is nothing to draw: programs must not be empty")
     taken = [value for row in programs.values() for value in row[1:] if value is not None]
-    _positive("bytes", [flash, ram, *taken])
+    positive("bytes", [flash, ram, *taken])
     with use_style():
         height = 0.85 + 0.27 * len(programs)
         figure = Figure(figsize=(WIDTH, height))
@@ -125,7 +114,7 @@ def device_memory(
             ax.set_title(title)
             ax.set_xlim(0, 1.08 * max(limit, *(size or 0 for size in sizes)) / 1024)
             ax.set_xticks([0, limit / 1024])
-            _plain_rows(ax, list(programs))
+            name_rows(ax, list(programs), over=0.55, under=0.55)
     words = "; ".join(
         f"{name}: {flash_bytes:,} bytes of flash{', too many' * (flash_bytes > flash)}"
         + ("" if ram_bytes is None else f", {ram_bytes:,} of RAM")
@@ -174,9 +163,9 @@ def modelled_roofline(
     """
     if not peaks or not networks or not all(networks.values()):
         raise ValueError("a roofline needs a peak, and a network of each technique")
-    _positive("peaks", [*peaks.values(), *slope[1:]])
+    positive("peaks", [*peaks.values(), *slope[1:]])
     points = {
-        name: _positive(f"networks[{name!r}]", [row[1:] for row in rows])
+        name: positive(f"networks[{name!r}]", [row[1:] for row in rows])
         for name, rows in networks.items()
     }
     every = np.concatenate(list(points.values()))
@@ -202,13 +191,11 @@ def modelled_roofline(
         ax.set(xlim=(low, high), ylim=(every[:, 1].min() / 1.5, top * 1.7))
         ax.set(xlabel="flop per byte of weights", title="flop a cycle")
         for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axis.set_minor_locator(NullLocator())
+            plain_numbers(axis)
         _legend(figure, ax, used)
     roofs = ", ".join(f"{name} {peak:g}" for name, peak in peaks.items())
     words = "; ".join(
-        f"{_LABELS[technique(name)]}: "
+        f"{LABELS[technique(name)]}: "
         + ", ".join(
             f"{row[0]} {row[1]:.2g} flop per byte, {row[2]:.2g} to {row[3]:.2g} flop a cycle"
             for row in rows
@@ -255,7 +242,7 @@ def predicted_speed_ups(
         raise ValueError(f"every network needs the same predictions, found {names}")
     numbers = [value for predictions, _ in rows.values() for value in predictions.values()]
     numbers += [measured for _, measured in rows.values() if measured is not None]
-    _positive("speed-ups", numbers)
+    positive("speed-ups", numbers)
     marks = ("o", "s", ">", "<", "D", "v")
     with use_style():
         figure, ax = _rows(list(rows), legend=-(-(len(names[0]) + 1) // 2))
@@ -291,16 +278,8 @@ def _rows(names: Sequence[str], legend: int) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, 0.75 + _ROW * len(names) + 0.19 * legend))
     ax = figure.subplots()
     ax.set_xscale("log")
-    _plain_rows(ax, names)
+    name_rows(ax, names, over=0.55, under=0.55)
     return figure, ax
-
-
-def _plain_rows(ax: Axes, names: Sequence[str]) -> None:
-    ax.set_yticks(range(len(names)), list(names))
-    ax.set_ylim(len(names) - 0.45, -0.55)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(visible=False, axis="y")
-    ax.spines["left"].set_visible(False)
 
 
 def _mark(ax: Axes, key: str, x: float, y: float) -> None:
@@ -310,21 +289,10 @@ def _mark(ax: Axes, key: str, x: float, y: float) -> None:
 def _plain_log(ax: Axes, low: float, high: float) -> None:
     """Give the logarithmic x axis plain numbers: 1, 2, 5, 10, ..."""
     ax.set_xlim(low / 1.25, high * 1.25)
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_minor_locator(NullLocator())
+    plain_numbers(ax.xaxis)
 
 
 def _legend(figure: Figure, ax: Axes, keys: Sequence[str]) -> None:
     for key in dict.fromkeys(keys):
-        ax.plot([], [], MARKERS[key], color=PALETTE[key], ms=6, label=_LABELS[key])
+        ax.plot([], [], MARKERS[key], color=PALETTE[key], ms=6, label=LABELS[key])
     figure.legend(loc="outside lower left", ncols=2, columnspacing=1.2, handletextpad=0.3)
-
-
-def _positive(name: str, values: Sequence[object]) -> NDArray[np.float64]:
-    """Return positive finite values as an array."""
-    array = np.asarray(values, np.float64)
-    require_finite(name, array)
-    if array.size and array.min() <= 0:
-        raise ValueError(f"{name} must be positive, found {array.min():g}")
-    return array

@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from kplib.experiments import BENCHMARKS, Benchmark, papers
 from kplib.experiments.benchmarks import benchmark as known_benchmark
 from kplib.experiments.memory import Device, Footprint, known_device
+from kplib.plots.axes import name_rows
 from kplib.plots.picture import Picture
 from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, use_style
 
@@ -238,11 +239,7 @@ def _points(ax: Axes, titles: Sequence[str], points: Mapping[tuple[str, str, int
     ax.xaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else f"1/{1 / value:g}")
     )
-    ax.set_yticks(range(len(titles)), titles)
-    ax.set_ylim(len(titles) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(visible=False, axis="y")
-    ax.spines["left"].set_visible(False)
+    name_rows(ax, titles, over=0.5, under=0.5)
 
 
 def _marker(storage: str, bits: int, label: str) -> Line2D:

@@ -11,23 +11,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from kplib._checks import require_finite
+from kplib.plots.axes import name_rows
 from kplib.plots.picture import Picture
-from kplib.plots.style import MARKERS, PALETTE, WIDTH, technique, use_style
-
-# How a figure names a meaning.
-_LABELS = {
-    "dense": "dense",
-    "kronecker": "Kronecker (KP)",
-    "hybrid": "hybrid (HKP)",
-    "low_rank": "low rank",
-    "pruned": "pruned",
-    "small": "small",
-    "accent": "accent",
-}
-
-
-def _label(name: str, labels: Mapping[str, str] | None) -> str:
-    return (labels or {}).get(name, _LABELS[technique(name)])
+from kplib.plots.style import MARKERS, PALETTE, WIDTH, label_of, technique, use_style
 
 
 def training_curves(
@@ -71,7 +57,7 @@ def training_curves(
         for name, values in records.items():
             curve = _values(f"records[{name!r}]", values, upper=1.0)
             key, epochs = technique(name), np.arange(1, len(curve) + 1)
-            label = _label(name, labels)
+            label = label_of(name, labels)
             ax.plot(
                 epochs,
                 curve,
@@ -147,7 +133,7 @@ def comparison(
     times = _values("seconds", list(seconds.values()))
     runs = [_values(f"accuracies[{name!r}]", accuracies[name], upper=1.0) for name in names]
     unit, scale = _time_unit(times.max())
-    shown = [_label(name, labels) for name in names]
+    shown = [label_of(name, labels) for name in names]
     height = 0.7 + 0.27 * len(names)
     with use_style():
         # A title belongs to the panel below it, so the axis above keeps its distance.
@@ -158,11 +144,7 @@ def comparison(
         _dots(panels[1], f"Accuracy{_averaged(runs)}", names, runs)
         _bars(panels[2], f"Time of one inference ({unit})", names, times * scale, "{:.3g}".format)
         for ax in panels:
-            ax.set_yticks(range(len(names)), shown)
-            ax.set_ylim(len(names) - 0.4, -0.6)
-            ax.tick_params(axis="y", length=0)
-            ax.grid(visible=False, axis="y")
-            ax.spines["left"].set_visible(False)
+            name_rows(ax, shown)
     words = [
         f"{label}: {size:,.0f} parameters, {values.mean():.1%} "
         f"{'in 1 run' if len(values) == 1 else f'on average of {len(values)} runs'}, "

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kplib._checks import matrix, require_finite
 from kplib.errors import ShapeError
+from kplib.plots.axes import name_rows
 from kplib.plots.picture import Picture
 from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
 
@@ -164,11 +165,7 @@ def fold_accuracies(
                 f"{named.get(name, name)}: {mean:.1%} on average of {len(values)} parts, "
                 f"from {values.min():.1%} to {values.max():.1%}"
             )
-        ax.set_yticks(range(len(rows)), [named.get(name, name) for name, _ in rows])
-        ax.set_ylim(len(rows) - 0.4, -0.6)
-        ax.tick_params(axis="y", length=0)
-        ax.grid(visible=False, axis="y")
-        ax.spines["left"].set_visible(False)
+        name_rows(ax, [named.get(name, name) for name, _ in rows])
         ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
         ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         ax.set_title("Accuracy on each part, and the mean")

@@ -9,9 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from kplib._checks import require_finite
-from kplib.plots.charts import _LABELS, _label
 from kplib.plots.picture import Picture
-from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
+from kplib.plots.style import INK, LABELS, MARKERS, PALETTE, WIDTH, label_of, technique, use_style
 
 Trained = Mapping[str, Sequence[tuple[float, float]]]
 
@@ -60,7 +59,7 @@ def step_weights(
         for name, scalars in starts.items():
             require_finite(f"starts[{name!r}]", np.array(scalars, np.float64))
             a, b = (1 / (1 + np.exp(-scalar)) for scalar in scalars)
-            weights, key, label = a * b ** (steps - times), technique(name), _label(name, labels)
+            weights, key, label = a * b ** (steps - times), technique(name), label_of(name, labels)
             ax.plot(times, weights, color=PALETTE[key], marker=MARKERS[key], label=label)
             words.append(
                 f"{label}: the first step counts {weights[0]:.3f}, the last {weights[-1]:.3f}, "
@@ -121,14 +120,14 @@ def trained_shares(
                 ax.plot(*points.T, MARKERS[key], ms=6, mfc=inside, mec=color, mew=1.3, alpha=0.9)
                 ends = f"{_range(points[:, 0], '.2f')}, {_range(points[:, 1], '.1f', '%')}"
                 seeds = f"{len(points)} seed{'s' * (len(points) > 1)}"
-                words.append(f"{name}, {_LABELS[key]}, {seeds}: {ends}")
+                words.append(f"{name}, {LABELS[key]}, {seeds}: {ends}")
         if not keys:
             raise ValueError("there are no trained networks to draw")
         ax.set_xlim(left=0)
         ax.set_xlabel("s(alpha) of the trained network; dotted: at the start")
         ax.set_title("Validation accuracy, %")
         handles = [
-            Line2D([], [], ls="", marker=MARKERS[key], color=PALETTE[key], ms=6, label=_LABELS[key])
+            Line2D([], [], ls="", marker=MARKERS[key], color=PALETTE[key], ms=6, label=LABELS[key])
             for key in keys
         ]
         handles += [

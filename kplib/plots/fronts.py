@@ -8,10 +8,9 @@ from matplotlib.lines import Line2D
 
 from kplib.experiments.points import Against, Point, pareto_front
 from kplib.experiments.trade_offs import Group, TradeOff
-from kplib.plots.charts import _LABELS
+from kplib.plots.axes import label_log_axis
 from kplib.plots.picture import Picture
-from kplib.plots.results import _label_log_axis
-from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
+from kplib.plots.style import INK, LABELS, MARKERS, PALETTE, WIDTH, technique, use_style
 
 __all__ = ["accuracy_fronts"]
 
@@ -110,7 +109,7 @@ def _panel(
     if at_least is not None:
         ax.axvline(at_least, color=PALETTE["accent"], lw=1.4)
         ax.axvspan(left, min(at_least, right), color=INK, alpha=0.06, lw=0)
-    _label_log_axis(ax, "x")
+    label_log_axis(ax, "x")
     ax.margins(y=0.12)
     ax.set_title(f"{title}: test accuracy, %", fontsize=9)
     told = [
@@ -151,7 +150,7 @@ def _draw(ax: Axes, point: Point, x: float) -> None:
 
 
 def _name(point: Point) -> str:
-    label = _LABELS[technique(point.technique)] if point.technique != "baseline" else "baseline"
+    label = LABELS[technique(point.technique)] if point.technique != "baseline" else "baseline"
     label += f" at {point.compression}×" if point.compression else ""
     return label + (f" of {point.layers} layers" if point.layers > 1 else "")
 
@@ -167,7 +166,7 @@ def _in_words(point: Point, against: Against) -> str:
 def _legend(figure: Figure, points: Sequence[Point]) -> None:
     """Name techniques by marker and colour, and whose is hollow, whose filled."""
     keys = {technique(point.technique) for point in points}
-    labels = _LABELS | {"dense": "baseline"}
+    labels = {**LABELS, "dense": "baseline"}
     handles = [
         Line2D([], [], color=PALETTE[key], marker=MARKERS[key], ls="", ms=6, label=labels[key])
         for key in PALETTE

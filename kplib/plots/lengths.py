@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from kplib._checks import require_finite
-from kplib.plots.charts import _label
 from kplib.plots.picture import Picture
-from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
+from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, label_of, technique, use_style
 
 Errors = Mapping[str, Sequence[tuple[float, float]]]
 
@@ -62,7 +61,7 @@ def errors_by_length(
         figure = Figure(figsize=(WIDTH, 3.1))
         ax = figure.subplots()
         for name in dict.fromkeys((*errors, *printed)):
-            key, label = technique(name), _label(name, labels)
+            key, label = technique(name), label_of(name, labels)
             look: dict[str, Any] = {"color": PALETTE[key], "marker": MARKERS[key]}
             ours, theirs = _means(name, errors.get(name, ())), _means(name, printed.get(name, ()))
             ax.plot(*ours.T, label=label, **look)

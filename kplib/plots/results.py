@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator
 from numpy.typing import ArrayLike, NDArray
 
 from kplib._checks import numeric_array, require_finite
 from kplib.experiments.points import Point
-from kplib.plots.charts import _LABELS
+from kplib.plots.axes import label_log_axis, name_rows
 from kplib.plots.picture import Picture
-from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
+from kplib.plots.style import INK, LABELS, MARKERS, PALETTE, WIDTH, technique, use_style
 
 Against = Literal["size", "speed-up"]
 Curve = tuple[ArrayLike, ArrayLike]
@@ -74,7 +74,7 @@ def accuracy_plane(points: Iterable[Point], against: Against = "size", *, title:
         ax.set_xscale("log")
         places = [_place(point, against) for point in drawn]
         ax.set_xlim(min(places) / 1.4, max(places) * 1.4)
-        _label_log_axis(ax, "x")
+        label_log_axis(ax, "x")
         ax.set_xlabel("KB in float32" if against == "size" else "times as fast as the baseline")
         ax.set_title(f"{title}: test accuracy, %")
         _legend(figure, keys, {point.source for point in drawn})
@@ -113,7 +113,7 @@ def _draw_point(ax: Axes, point: Point, against: Against) -> None:
 
 
 def _in_words(point: Point, against: Against) -> str:
-    label = _LABELS[technique(point.technique)]
+    label = LABELS[technique(point.technique)]
     label += f" at {point.compression}×" if point.compression else ""
     label += f", {point.layers} layers" if point.layers > 1 else ""
     whose = "the papers'" if point.source == "papers" else "our"
@@ -130,7 +130,7 @@ def _in_words(point: Point, against: Against) -> str:
 def _legend(figure: Figure, keys: Sequence[str], sources: set[str]) -> None:
     """Name techniques by marker and colour, and, where there are both, papers' and ours."""
     handles = [
-        Line2D([], [], color=PALETTE[key], marker=MARKERS[key], ls="", ms=6, label=_LABELS[key])
+        Line2D([], [], color=PALETTE[key], marker=MARKERS[key], ls="", ms=6, label=LABELS[key])
         for key in keys
     ]
     for source, name, inside in (("papers", "the papers'", "none"), ("ours", "ours", INK)):
@@ -145,17 +145,6 @@ def _legend(figure: Figure, keys: Sequence[str], sources: set[str]) -> None:
         handletextpad=0.4,
         fontsize=8.5,
     )
-
-
-def _label_log_axis(ax: Axes, which: Literal["x", "y"], unit: str = "") -> None:
-    """Put plain numbers at 1, 2 and 5 of each decade, or at decades where there are many."""
-    axis = ax.xaxis if which == "x" else ax.yaxis
-    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
-    decades = np.log10(high / low)
-    subs = (1.0, 2.0, 5.0) if decades < 2.3 else (1.0,) if decades > 4 else (1.0, 3.0)
-    axis.set_major_locator(LogLocator(subs=subs, numticks=20))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}{unit}"))
-    axis.set_minor_locator(NullLocator())
 
 
 # ---------------------------------------------------------------- differences
@@ -206,7 +195,7 @@ def accuracy_differences(
     require_finite("printed", np.array([*theirs.values()], np.float64))
     if values.shape[1:] != (3,) or (values[:, 1] > values[:, 2]).any():
         raise ValueError(f"differences need (value, low, high), found {values.tolist()}")
-    label, words = _LABELS[technique(name)], []
+    label, words = LABELS[technique(name)], []
     with use_style():
         figure = Figure(figsize=(WIDTH, 1.1 + 0.34 * len(differences)))
         ax = figure.subplots()
@@ -217,7 +206,7 @@ def accuracy_differences(
             key = technique(rival)
             ax.plot([low, high], [place, place], "-", color=PALETTE[key], lw=2.2)
             ax.plot(value, place, MARKERS[key], color=PALETTE[key], ms=6)
-            text = f"{_LABELS[key]}: {_signed(value)} points ({_signed(low)} to {_signed(high)})"
+            text = f"{LABELS[key]}: {_signed(value)} points ({_signed(low)} to {_signed(high)})"
             text += ", undecided" if low <= 0 <= high else ""
             if rival in theirs:
                 ax.plot(
@@ -225,11 +214,8 @@ def accuracy_differences(
                 )
                 text += f"; in the papers {_signed(theirs[rival])}"
             words.append(text)
-        ax.set_yticks(range(len(values)), [_LABELS[technique(rival)] for rival in differences])
-        ax.set_ylim(len(values) - 0.5, -0.5)
-        ax.tick_params(axis="y", length=0)
-        ax.grid(visible=False, axis="y")
-        ax.spines["left"].set_visible(False)
+        rivals = [LABELS[technique(rival)] for rival in differences]
+        name_rows(ax, rivals, over=0.5, under=0.5)
         ax.set_title(f"{label} ahead by, points")
         if theirs:
             ax.set_xlabel("filled ours, with interval; hollow the papers'")
@@ -304,17 +290,17 @@ def learning_curves(
                     markevery=[-1],
                     lw=1.1,
                     alpha=0.85,
-                    label=_LABELS[key] if number == 0 else None,
+                    label=LABELS[key] if number == 0 else None,
                 )
             ends = ([errors[k] for _, errors in runs] for k in (0, -1))
             first, last = (_percents(values) for values in ends)
             seeds = f"{len(runs)} seed{'s' * (len(runs) > 1)}"
-            words.append(f"{_LABELS[key]}, {seeds}: validation error {first} first, {last} last")
+            words.append(f"{LABELS[key]}, {seeds}: validation error {first} first, {last} last")
         ax.set(xscale="log", yscale="log", xlabel=unit.capitalize())
         if len({float(time) for times, _ in chain(*checked.values()) for time in times}) > 1:
-            _label_log_axis(ax, "x")
+            label_log_axis(ax, "x")
         ax.margins(y=0.08)
-        _label_log_axis(ax, "y", "%")
+        label_log_axis(ax, "y", "%")
         ax.set_title("Validation error of each seed")
         figure.legend(
             loc="outside lower center",

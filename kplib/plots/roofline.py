@@ -6,24 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from numpy.typing import NDArray
+from matplotlib.ticker import FuncFormatter, NullLocator
 
-from kplib._checks import require_finite
+from kplib.plots.axes import name_rows, plain_numbers, positive
 from kplib.plots.picture import Picture
-from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
+from kplib.plots.style import INK, LABELS, MARKERS, PALETTE, WIDTH, technique, use_style
 
 _FADED = 0.75
 _DASHES = ("-", "--", ":", "-.")
-_LABELS = {
-    "dense": "dense",
-    "kronecker": "Kronecker (KP)",
-    "hybrid": "hybrid (HKP)",
-    "low_rank": "low rank",
-    "pruned": "pruned",
-    "small": "small",
-    "accent": "accent",
-}
 
 
 def roofline(
@@ -70,9 +60,9 @@ def roofline(
     """
     if not bandwidths or not points:
         raise ValueError("a roofline needs a bandwidth and a point, at least one of each")
-    rows = _positive("points", [point[1:] for point in points.values()])
-    slopes = _positive("bandwidths", list(bandwidths.values()))
-    top = float(_positive("peak", [peak])[0])
+    rows = positive("points", [point[1:] for point in points.values()])
+    slopes = positive("bandwidths", list(bandwidths.values()))
+    top = float(positive("peak", [peak])[0])
     low = min(rows[:, 0].min() / 2, 0.5 * top / slopes.max())
     high = max(rows[:, 0].max() * 2, 2.5 * top / slopes.min())
     with use_style():
@@ -138,9 +128,9 @@ def bandwidth_by_size(
     """
     if not bandwidths or not networks:
         raise ValueError("there is nothing to draw: bandwidths and networks must not be empty")
-    sizes = _positive("sizes", list(bandwidths))
-    rates = _positive("bandwidths", list(bandwidths.values()))
-    pairs = _positive("networks", list(networks.values()))
+    sizes = positive("sizes", list(bandwidths))
+    rates = positive("bandwidths", list(bandwidths.values()))
+    pairs = positive("networks", list(networks.values()))
     with use_style():
         height = 0.5 + 0.22 * len(networks)
         figure = Figure(figsize=(WIDTH, 1.75 + height))
@@ -152,13 +142,9 @@ def bandwidth_by_size(
         for place, (dense, factors) in enumerate(pairs):
             lower.plot([factors, dense], [place, place], color=INK, marker="", lw=1, alpha=0.5)
             for key, size in (("dense", dense), ("kronecker", factors)):
-                label = f"{_LABELS[key]}" if place == 0 else None
+                label = f"{LABELS[key]}" if place == 0 else None
                 lower.plot(size, place, MARKERS[key], color=PALETTE[key], label=label, ms=5.5)
-        lower.set_yticks(range(len(networks)), list(networks))
-        lower.set_ylim(len(networks) - 0.4, -0.6)
-        lower.tick_params(axis="y", length=0)
-        lower.grid(visible=False, axis="y")
-        lower.spines["left"].set_visible(False)
+        name_rows(lower, list(networks))
         first = int(np.floor(np.log2(min(sizes.min(), pairs.min()))))
         last = int(np.ceil(np.log2(max(sizes.max(), pairs.max()))))
         step = max(1, -(-(last - first) // 6))
@@ -207,7 +193,7 @@ def speed_ups_against_counts(
     if not points or not all(points.values()):
         raise ValueError("there is nothing to draw: each technique needs a network")
     values = {
-        name: _positive(f"points[{name!r}]", [row[1:] for row in rows])
+        name: positive(f"points[{name!r}]", [row[1:] for row in rows])
         for name, rows in points.items()
     }
     every = np.concatenate(list(values.values()))
@@ -221,14 +207,14 @@ def speed_ups_against_counts(
             key = technique(name)
             ax.plot(
                 pairs[:, 0], pairs[:, 1], MARKERS[key], color=PALETTE[key], ms=6,
-                label=_LABELS[key], zorder=3,
+                label=LABELS[key], zorder=3,
             )  # fmt: skip
         ax.set(xlim=(low, high), ylim=(low, max(every[:, 1].max() * 1.6, 10.0)))
         ax.set(xlabel="times fewer multiplications", title="times as fast")
         _plain_decades(ax)
         figure.legend(loc="outside lower left", ncols=2, columnspacing=1.2, handletextpad=0.3)
     words = "; ".join(
-        f"{_LABELS[technique(name)]}: "
+        f"{LABELS[technique(name)]}: "
         + ", ".join(
             f"{row[0]} {row[1]:.3g} times fewer, {row[2]:.3g} times as fast" for row in rows
         )
@@ -241,9 +227,7 @@ def _plain_decades(ax: Axes) -> None:
     """Label both logarithmic axes in plain numbers, at 1, 10, 100 and between where few."""
     for axis, limits in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
         decades = np.log10(limits[1] / limits[0])
-        axis.set_major_locator(LogLocator(subs=(1,) if decades > 2.5 else (1, 2, 5), numticks=12))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_locator(NullLocator())
+        plain_numbers(axis, (1,) if decades > 2.5 else (1, 2, 5))
 
 
 def _bytes(size: float) -> str:
@@ -254,12 +238,3 @@ def _bytes(size: float) -> str:
                 f"{size / scale:.3g} {unit}" if size >= 10 * scale else f"{size / scale:.2g} {unit}"
             )
     return f"{size:.0f} B"
-
-
-def _positive(name: str, values: Sequence[object]) -> NDArray[np.float64]:
-    """Return positive finite values as an array."""
-    array = np.asarray(values, np.float64)
-    require_finite(name, array)
-    if array.size and array.min() <= 0:
-        raise ValueError(f"{name} must be positive, found {array.min():g}")
-    return array

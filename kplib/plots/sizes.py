@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kplib._checks import positive_integer, require_finite
 from kplib.errors import ShapeError
+from kplib.plots.axes import name_rows
 from kplib.plots.grid import MARGIN
 from kplib.plots.picture import Picture
 from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
@@ -301,11 +302,7 @@ def storage_sizes(
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.set_xlabel("KB: hollow in 8 bits, filled in float32")
-        ax.set_yticks(range(len(sizes)), list(sizes))
-        ax.set_ylim(len(sizes) - 0.5, -0.75)
-        ax.tick_params(axis="y", length=0)
-        ax.grid(visible=False, axis="y")
-        ax.spines["left"].set_visible(False)
+        name_rows(ax, list(sizes), over=0.75, under=0.5)
     words = [
         f"{name}: {wide:.1f} KB in float32, {narrow:.1f} KB in 8 bits"
         for name, (wide, narrow) in zip(sizes, kilobytes, strict=True)

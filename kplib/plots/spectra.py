@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from numpy.typing import NDArray
 
-from kplib._checks import positive_integer, require_finite
+from kplib._checks import positive_integer
 from kplib.errors import ShapeError
+from kplib.plots.axes import name_rows, nonnegative
 from kplib.plots.picture import Picture
 from kplib.plots.style import MARKERS, PALETTE, WIDTH, technique, use_style
 from kplib.shapes import FactorShape, algorithm4, as_factor_shape, factor_shapes, full_rank_shapes
@@ -361,7 +361,7 @@ def singular_value_spectra(
         figure = Figure(figsize=(WIDTH, 2.8))
         ax = figure.subplots()
         for place, (name, values) in enumerate(spectra.items()):
-            sigma = np.sort(_nonnegative(f"spectra[{name!r}]", values))[::-1]
+            sigma = np.sort(nonnegative(f"spectra[{name!r}]", values))[::-1]
             key, label = technique(name), named.get(name, name)
             nonzero = int(np.count_nonzero(sigma > len(sigma) * np.finfo(float).eps * sigma[0]))
             ax.plot(
@@ -423,7 +423,7 @@ def condition_number_ranges(
         color = PALETTE["kronecker"]
         ax.axvspan(*band, color=PALETTE["dense"], alpha=0.22, lw=0)
         for place, (name, values) in enumerate(draws.items()):
-            array = _nonnegative(f"draws[{name!r}]", values)
+            array = nonnegative(f"draws[{name!r}]", values)
             if array.min() < 1:
                 raise ValueError(f"{name!r} has the condition number {array.min():g}, below 1")
             low, first, median, third, high = np.quantile(array, [0.05, 0.25, 0.5, 0.75, 0.95])
@@ -434,11 +434,7 @@ def condition_number_ranges(
                 f"{_one_line(name)}: median {median:.2g}, nine of ten from {low:.2g} to {high:.2g}"
             )
         ax.set_xscale("log")
-        ax.set_yticks(range(len(draws)), list(draws))
-        ax.set_ylim(len(draws) - 0.5, -0.6)
-        ax.tick_params(axis="y", length=0)
-        ax.grid(visible=False, axis="y")
-        ax.spines["left"].set_visible(False)
+        name_rows(ax, list(draws), under=0.5)
         ax.set_xlim(left=1)
         right = ax.get_xlim()[1]
         digits = (1, 2, 5) if right < 200 else (1, 3) if right < 1e4 else (1,)
@@ -450,13 +446,3 @@ def condition_number_ranges(
         ax.set_title(f"Shaded: {band_label}")
     words.append(f"{band_label}: {band[0]:g} to {band[1]:g}")
     return Picture(figure, "Condition numbers", "; ".join(words) + ".")
-
-
-def _nonnegative(name: str, values: Sequence[float]) -> NDArray[Any]:
-    array = np.asarray(values, np.float64)
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name} must be a sequence of numbers, found shape {array.shape}")
-    require_finite(name, array)
-    if array.min() < 0:
-        raise ValueError(f"{name} has {array.min():g}, below 0")
-    return array

@@ -7,9 +7,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from kplib._checks import require_finite
-from kplib.plots.charts import _label
 from kplib.plots.picture import Picture
-from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
+from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, label_of, technique, use_style
 
 Probes = Mapping[str, Sequence[tuple[int, float]]]
 
@@ -56,7 +55,7 @@ Kronecker (KP), 3 numbers: 70% of 100%.'
         sizes = np.arange(1, len(most) + 1)
         ax.plot(sizes, 100 * most, color=INK, lw=1.2, marker="", label="the most")
         for name, networks in probes.items():
-            key, label = technique(name), _label(name, labels)
+            key, label = technique(name), label_of(name, labels)
             x, shares = np.array(networks, np.float64).T
             ax.plot(x, 100 * shares, ls="", color=PALETTE[key], marker=MARKERS[key], label=label)
             words += [_in_words(label, int(size), shares[x == size], most) for size in np.unique(x)]

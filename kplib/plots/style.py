@@ -34,6 +34,19 @@ MARKERS: Mapping[str, str] = MappingProxyType(
 )
 """The same meanings without colour."""
 
+LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "dense": "dense",
+        "kronecker": "Kronecker (KP)",
+        "hybrid": "hybrid (HKP)",
+        "low_rank": "low rank",
+        "pruned": "pruned",
+        "small": "small",
+        "accent": "accent",
+    }
+)
+"""How a figure names them."""
+
 WIDTH = 3.75
 """Inches: at 96 pixels an inch a figure fills a phone at its natural size, with legible text."""
 
@@ -131,3 +144,8 @@ def technique(name: str) -> str:
     if key not in PALETTE:
         raise ValueError(f"{name!r} is none of {', '.join([*PALETTE, *_TECHNIQUES])}")
     return key
+
+
+def label_of(name: str, labels: Mapping[str, str] | None) -> str:
+    """Return what a figure calls a run: what the caller says, or else the technique's name."""
+    return (labels or {}).get(name, LABELS[technique(name)])

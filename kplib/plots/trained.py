@@ -9,11 +9,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from kplib._checks import require_finite
-from kplib.plots.charts import _LABELS
+from kplib.plots.axes import label_log_axis, nonnegative
 from kplib.plots.picture import Picture
-from kplib.plots.results import _label_log_axis
-from kplib.plots.spectra import _nonnegative
-from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
+from kplib.plots.style import INK, LABELS, MARKERS, PALETTE, WIDTH, technique, use_style
 
 Points = Mapping[str, Sequence[tuple[float, float]]]
 
@@ -93,7 +91,7 @@ def trained_spectra(
 
 def _curves(name: str, matrices: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     """Return one row a matrix, descending, NaN after the last."""
-    rows = [np.sort(_nonnegative(f"spectra[{name!r}]", values))[::-1] for values in matrices]
+    rows = [np.sort(nonnegative(f"spectra[{name!r}]", values))[::-1] for values in matrices]
     if not rows:
         raise ValueError(f"spectra[{name!r}] has no matrix")
     curves = np.full((len(rows), max(map(len, rows))), np.nan)
@@ -160,17 +158,15 @@ def trained_conditioning(before: Points, after: Points, *, names: tuple[str, str
                 inside = "none" if group is before else color
                 ax.plot(*points.T, MARKERS[key], ms=6, mfc=inside, mec=color, mew=1.3)
                 largest, condition = (_range(values) for values in points.T)
-                words.append(
-                    f"{name}, {_LABELS[key]}: the largest {largest}, condition {condition}"
-                )
+                words.append(f"{name}, {LABELS[key]}: the largest {largest}, condition {condition}")
         if not keys:
             raise ValueError("there are no matrices to draw")
         ax.set(xscale="log", yscale="log", xlabel="Largest singular value")
         ax.set_title("Condition number, zeros left out")
-        _label_log_axis(ax, "x")
-        _label_log_axis(ax, "y")
+        label_log_axis(ax, "x")
+        label_log_axis(ax, "y")
         handles = [
-            Line2D([], [], ls="", marker=MARKERS[key], color=PALETTE[key], ms=6, label=_LABELS[key])
+            Line2D([], [], ls="", marker=MARKERS[key], color=PALETTE[key], ms=6, label=LABELS[key])
             for key in keys
         ]
         handles += [

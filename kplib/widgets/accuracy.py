@@ -18,7 +18,6 @@ MOST = 1000.0
 
 AGAINST = ("size", "speed-up")
 PRINTED = ("means", "bests")
-SHARED = ("benchmark", "against", "at_least", "printed", "training")
 
 _EXTRA = ("compression", "layers", "seeds", "is_mean")
 _NUMBERS = ("accuracy", "low", "high", "kilobytes", "smaller", "speed_up", "lost", "lost_low",

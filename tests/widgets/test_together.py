@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from kplib import widgets
 from kplib.plots import PALETTE
 from kplib.widgets import (
     AccuracyExplorer,
@@ -24,6 +25,10 @@ WIDGETS = {
 }
 
 every_widget = pytest.mark.parametrize("name", WIDGETS)
+
+
+def test_every_widget_is_checked_here():
+    assert {widget.__name__ for widget in WIDGETS.values()} == set(widgets.__all__)
 
 
 @every_widget

@@ -61,10 +61,6 @@ class Core:
         """
         return counts.flops / self.flops_per_cycle
 
-    def least_microseconds(self, counts: Counts) -> float:
-        """Return the least time of a call at this clock, in microseconds."""
-        return self.fewest_cycles(counts) / self.clock_ghz / 1e3
-
 
 @dataclass(frozen=True)
 class CalibrationRun:
