@@ -4,6 +4,7 @@
 #   PYTHON=PATH   the Python that makes it (default python3)
 #   PYTEST="..."  arguments for pytest, e.g. PYTEST="tests/kernels -x"
 #   WORKERS=N     processes that run the tests (default 2); 0 runs them in pytest's own, for a debugger
+#   FUZZ=N        inputs for each of the fuzz tests (default 500: more than 10,000 in all)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,6 +12,7 @@ EXTRAS ?= all
 PORT ?= 8000
 PYTEST ?=
 WORKERS ?= 2
+FUZZ ?= 500
 
 PY := $(VENV)/bin/python
 STEP := $(PYTHON) tools/step.py
@@ -18,7 +20,7 @@ STEP := $(PYTHON) tools/step.py
 PARALLEL := --numprocesses=$(WORKERS) --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf serve test test-tools lint format lock wheel check-wheel bench clean
+.PHONY: help setup book pdf serve test test-tools fuzz lint format lock wheel check-wheel bench clean
 .NOTPARALLEL:
 
 help:  ## list the commands
@@ -51,6 +53,9 @@ test: test-tools lint book  ## lint, build the book, run every test, the browser
 # First of all, so that a missing browser is told before minutes of work, not after them.
 test-tools:
 	@$(PYTHON) tools/prerequisites.py --install book test
+
+fuzz: setup  ## draw 10,000 hostile inputs for the public API: minutes (FUZZ=)
+	@KPLIB_FUZZ=$(FUZZ) $(PY) -m pytest tests/fuzz $(PYTEST)
 
 lint: setup  ## check style and types, in the notebooks' cells too
 	@$(STEP) "Check the code's style" --hint "make format mends most of it" -- \

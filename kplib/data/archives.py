@@ -1,5 +1,8 @@
 """Reading members of zip and tar archives, one by one: nothing is ever extracted to a folder."""
 
+import lzma
+import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -10,6 +13,20 @@ from kplib.errors import DataError
 
 # OPPORTUNITY's largest recording has 72,116,889 bytes.
 _MAX_MEMBER_BYTES = 128 << 20
+# What zipfile and tarfile raise; also of encryption and of methods that are not known
+# (RuntimeError), and of fields that make no sense (ValueError, struct.error, OverflowError).
+_BROKEN = (
+    OSError,
+    EOFError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def names(path: Path) -> list[str]:
@@ -52,7 +69,9 @@ def _members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes |
     opened = _zip_members if zipfile.is_zipfile(path) else _tar_members
     try:
         yield from opened(path, wanted)
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+    except DataError:
+        raise
+    except _BROKEN as error:
         raise DataError(f"{path} is not a whole zip or tar archive: {error}") from error
 
 
@@ -61,6 +80,8 @@ def _zip_members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, byt
         for member in archive.infolist():
             if not member.is_dir():
                 name = _checked(path, member.filename, member.file_size)
+                if stat.S_ISLNK(member.external_attr >> 16):
+                    raise DataError(f"{path}: {name} is a link or a device, not a file")
                 yield name, archive.read(member) if name in wanted else None
 
 

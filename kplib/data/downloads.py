@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 _TIMEOUT_SECONDS = 30
 _CHUNK_BYTES = 1 << 18
+_MOST_BYTES = 8 << 30  # of a file whose size is not published; the largest that is has 2.4e9
 _ATTEMPTS = 5  # at one address, each of which must have brought something
 
 
@@ -104,7 +105,7 @@ def _try_address(
 
 def _receive(url: str, part: Path, size: int | None, progress: bool) -> None:
     """Append to `part` what it lacks; write it anew if the server does not know ranges."""
-    start = _bytes(part)
+    start, most = _bytes(part), _MOST_BYTES if size is None else size
     if start and start == size:
         return
     headers = {"Accept-Encoding": "identity"}  # the file as published, gzip or not
@@ -113,7 +114,7 @@ def _receive(url: str, part: Path, size: int | None, progress: bool) -> None:
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             whole = response.headers.get("Content-Range", "").removeprefix("bytes */")
-            if whole == str(start):
+            if whole == str(start) and size is None:
                 return
             raise _SizeError(f"{start:,} bytes of {part.stem} are here, it has {whole or '?'}")
         response.raise_for_status()
@@ -130,8 +131,8 @@ def _receive(url: str, part: Path, size: int | None, progress: bool) -> None:
         )
         with part.open("ab" if start else "wb") as file, bar:
             for chunk in response.iter_content(_CHUNK_BYTES):
-                if size is not None and file.tell() + len(chunk) > size:
-                    raise _SizeError(f"it sends more than the {size:,} bytes of {part.stem}")
+                if file.tell() + len(chunk) > most:
+                    raise _SizeError(f"it sends more than the {most:,} bytes of {part.stem}")
                 file.write(chunk)
                 bar.update(len(chunk))
     if size is not None and _bytes(part) != size:

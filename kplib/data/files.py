@@ -141,7 +141,7 @@ def locate(source: Source, file: File, *, progress: bool = True) -> Path:
             downloads.download(
                 file.urls, path, size=file.size, known_hash=file.hash, progress=progress
             )
-        except downloads.DownloadError as error:
+        except (downloads.DownloadError, OSError) as error:  # OSError: a full disk, no permission
             raise MissingDataError(_missing(source, file, str(error))) from error
     check(path, file)
     return path

@@ -88,7 +88,7 @@ class CompiledNetwork(CompiledOperation):
         DtypeError
             If x has more bits than the network computes in.
         """
-        shape = np.shape(x)
+        shape = np.asarray(x).shape  # np.shape trusts any attribute of that name
         inner = (self._steps(shape), self.input_size)
         argument = as_argument(x, self.dtype, inner)
         y = np.empty((*shape[:-2], self.classes), self.dtype)
@@ -112,7 +112,7 @@ class CompiledNetwork(CompiledOperation):
         ShapeError, DtypeError, BufferLayoutError
             If they are not.
         """
-        steps = self._steps(np.shape(x))
+        steps = self._steps(np.asarray(x).shape)
         inner = (steps, self.input_size)
         count = check_bound(x, logits, self.dtype, inner, (self.classes,), y_name="logits")
         if count == 0:

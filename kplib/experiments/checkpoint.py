@@ -69,7 +69,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             header = (file.metadata() or {}).get(_HEADER)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state = json.loads(header) if header is not None else None
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, RecursionError, SafetensorError, ValueError) as error:
         raise ValueError(f"{path}: is no checkpoint: {error}") from None
     if not isinstance(state, dict):
         raise ValueError(f"{path}: is no checkpoint: its header has no {_HEADER!r}")

@@ -114,7 +114,7 @@ def train(
         found = [run(configuration, data, **options)]
         if bits is not None:
             found += record_in_bits(found[0], data, bits=bits, **options)
-    except ValueError as error:
+    except (OSError, ValueError) as error:  # OSError: a full disk; what is on it stays
         print(f"kplib: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     for stored in found:

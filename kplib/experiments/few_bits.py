@@ -215,6 +215,12 @@ def quantized_network(tuned: StoredRun) -> QuantizedModel[Classifier]:
     bits = configuration.variant_options.get("bits")
     if bits is None:
         raise ValueError(f"{tuned.path}: is not the record of a network in few bits")
+    if not tuned.weights:
+        trained = tuned.record.sources.get(SOURCE, "a record that it does not name")
+        raise ValueError(
+            f"{tuned.path}: its weights were not kept: they are those of {trained.split()[0]}, "
+            f"rounded to {bits} bits"
+        )
     plain = replace(configuration, variant="", variant_options={})
     return quantize(load_network(tuned, lambda: network(plain)), bits)
 

@@ -8,6 +8,7 @@ type and shape, and unpickles nothing.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -266,6 +267,8 @@ class StoredRun:
             arrays = safetensors.numpy.load(content)
         except SafetensorError as error:
             raise ValueError(f"{path}: {error}") from None
+        except KeyError as error:  # safetensors knows the dtype, NumPy has none
+            raise ValueError(f"{path}: NumPy has no dtype {error}") from None
         self._check_arrays(path, arrays)
         return arrays
 
@@ -302,7 +305,11 @@ class StoredRun:
 
         Those of large networks were kept in 16 bits, and have lost what float16 cannot hold.
         """
-        return unpacked(self.arrays)
+        arrays = self.arrays
+        try:
+            return unpacked(arrays)
+        except ValueError as error:
+            raise ValueError(f"{self.path.with_suffix('.safetensors')}: {error}") from None
 
     @property
     def snapshots(self) -> Arrays:
@@ -365,7 +372,8 @@ def read(path: Path) -> StoredRun:
         If it is no record: it says which file, and what is wrong with it.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        text = path.read_text(encoding="utf-8")
+        raw = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
         record = from_json(Record, raw, "record")
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
@@ -449,23 +457,54 @@ def packed(state: Mapping[str, NDArray[Any]]) -> Arrays:
 
 
 def unpacked(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Return the state that `packed` was given, in float32, what is masked being 0."""
+    """Return the state that `packed` was given, in float32, what is masked being 0.
+
+    Raises
+    ------
+    ValueError
+        If there are other numbers than a mask and its shape say.
+    """
     kept = {name.removeprefix(WEIGHTS): array for name, array in arrays.items()
             if name.startswith(WEIGHTS)}  # fmt: skip
     state: Arrays = {}
     for name, shape in kept.items():
         if name.endswith(".shape"):
             mask = name.removesuffix(".shape")
-            bits = np.unpackbits(kept[mask], count=int(shape.prod()))
-            state[mask] = bits.astype(bool).reshape(shape)
+            state[mask] = _unpacked_mask(mask, kept.get(mask), shape)
     for name, array in kept.items():
         if name in state or name.endswith(".shape"):
             continue
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{name} must be real numbers, found {array.dtype}")
         state[name] = array.astype(np.float32)
         if (mask_array := state.get(_mask_of(name))) is not None:
+            if array.shape != (np.count_nonzero(mask_array),):
+                raise ValueError(
+                    f"{name} has shape {array.shape}, but its mask leaves "
+                    f"{np.count_nonzero(mask_array)} entries"
+                )
             state[name] = np.zeros(mask_array.shape, np.float32)
             state[name][mask_array] = array
     return state
+
+
+def _unpacked_mask(
+    name: str, packed_bits: NDArray[Any] | None, shape: NDArray[Any]
+) -> NDArray[np.bool_]:
+    """Return a mask of its bits; checked first, so that no shape asks for all of the memory."""
+    sizes = shape.tolist()
+    if shape.dtype != np.int64 or shape.ndim != 1 or min(sizes, default=0) < 0:
+        raise ValueError(f"{name}.shape must be sizes in int64, found {sizes!s:.60}")
+    count = math.prod(sizes)
+    expected = (-(-count // 8),)
+    if packed_bits is None or packed_bits.dtype != np.uint8 or packed_bits.shape != expected:
+        found = "nothing"
+        if packed_bits is not None:
+            found = f"{packed_bits.dtype} of shape {packed_bits.shape}"
+        raise ValueError(
+            f"{name} must be uint8 of shape {expected}, for {count} bits; found {found}"
+        )
+    return np.unpackbits(packed_bits, count=count).astype(bool).reshape(sizes)
 
 
 def _mask_of(name: str) -> str:
@@ -480,3 +519,13 @@ def _compact(value: object) -> str:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"JSON has no {constant}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, in which no name may stand twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r:.60} stands twice in an object")
+    return found

@@ -9,6 +9,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 __all__ = ["checked", "from_json", "to_json"]
@@ -162,8 +163,9 @@ def _scalar(hint: Any, raw: object, where: str) -> Any:
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
     if hint is float and type(raw) in (int, float):
-        if math.isfinite(number := float(typing.cast("float", raw))):
-            return number
+        with suppress(OverflowError):  # an integer beyond float64
+            if math.isfinite(number := float(typing.cast("float", raw))):
+                return number
     elif hint is not float and type(raw) is hint:
         return raw
     names = {int: "an integer", float: "a finite number", str: "a string", bool: "true or false"}

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from kplib.experiments.few_bits import quantized_network
 from kplib.experiments.records import read
 from kplib.experiments.training import load_network
 from kplib.experiments.variants import network
@@ -23,7 +24,8 @@ def load_trained(path: str | os.PathLike[str]) -> Classifier:
     -------
     kplib.nn.Classifier
         In ``eval`` mode, on the CPU. The weights of large networks were kept in 16 bits, so that a
-        prediction on the edge may be another than the record's.
+        prediction on the edge may be another than the record's. Of a network in few bits, the
+        weights are floats: whole multiples of their scales.
 
     Raises
     ------
@@ -51,4 +53,6 @@ def load_trained(path: str | os.PathLike[str]) -> Classifier:
     """
     stored = read(Path(path))
     configuration = stored.record.configuration
+    if "bits" in configuration.variant_options:
+        return quantized_network(stored).model
     return load_network(stored, lambda: network(configuration))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 
@@ -20,7 +21,8 @@ def assign_state(model: nn.Module, state: Mapping[str, Tensor], source: object) 
     Raises
     ------
     ValueError
-        If tensors are missing, left over, or of other shapes.
+        If tensors are missing, left over, of other shapes, or of a kind that does not become the
+        model's without loss: complex numbers real ones, floats integers or truth values.
 
     Examples
     --------
@@ -40,4 +42,11 @@ def assign_state(model: nn.Module, state: Mapping[str, Tensor], source: object) 
             f"other shapes, such as {first}, {found.get(first, 'missing')} there and "
             f"{expected.get(first, 'missing')} here"
         )
+    dtypes = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+    for name, tensor in state.items():
+        if not torch.can_cast(tensor.dtype, dtypes[name]):
+            raise ValueError(
+                f"{source} does not fit the network: {name} is {tensor.dtype} there and "
+                f"{dtypes[name]} here"
+            )
     model.load_state_dict(state)

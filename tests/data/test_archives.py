@@ -2,6 +2,7 @@
 
 import io
 import re
+import struct
 import tarfile
 import zipfile
 
@@ -106,3 +107,37 @@ def test_a_flipped_bit_in_a_zip_is_noticed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(DataError, match="not a whole zip"):
         list(archives.read(path, ["a"]))
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        link = zipfile.ZipInfo("a")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(DataError, match="a is a link or a device"):
+        list(archives.read(tmp_path / "x", ["a"]))
+
+
+def test_a_bomb_is_refused_by_its_size_and_if_it_lies_by_its_hash(tmp_path):
+    path, size = tmp_path / "x", 200 << 20
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("a", bytes(size))
+    with pytest.raises(DataError, match=r"a has 209,715,200 bytes, more than 134,217,728"):
+        list(archives.read(path, ["a"]))
+    path.write_bytes(path.read_bytes().replace(struct.pack("<I", size), struct.pack("<I", 1000)))
+    with pytest.raises(DataError, match="not a whole zip or tar archive: Bad CRC-32"):
+        list(archives.read(path, ["a"]))
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "why"), [(8, 1, "encrypted"), (10, 97, "method is not supported")]
+)
+def test_what_zipfile_cannot_read_is_refused(tmp_path, at, value, why):
+    path = write_zip(tmp_path / "x", {"a": b"1" * 100})
+    content = bytearray(path.read_bytes())
+    content[content.rfind(b"PK\x01\x02", 0, -22) + at] = value  # of the last entry
+    content[content.rfind(b"PK\x03\x04") + at - 2] = value
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=why) as raised:
+        list(archives.read(path, ["a"]))
+    assert str(path) in str(raised.value)

@@ -1,11 +1,15 @@
 """Downloads from a server on this machine that redirects, cuts off, sends too much, or is wrong."""
 
+import gzip
 import hashlib
 import http.server
 import multiprocessing
 import os
+import random
 import re
+import resource
 import signal
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,7 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from kplib.data import files
+from kplib import cli
+from kplib.data import DATA_SETS, downloads, files
 from kplib.data.downloads import DownloadError, download
 from kplib.data.files import File, Source
 from kplib.errors import DataError, MissingDataError
@@ -33,6 +38,8 @@ class Page:
     ranges: bool = True
     cuts: list[int | None] = field(default_factory=list)  # bytes to send before hanging up
     slow: float = 0.0  # seconds after each 64 KiB
+    says: str | None = None  # the Content-Length it claims
+    encoding: str = ""  # the Content-Encoding it claims
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,7 +62,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         body = page.content[start:]
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if page.says != "":
+            self.send_header("Content-Length", page.says or str(len(body)))
+        if page.encoding:
+            self.send_header("Content-Encoding", page.encoding)
         self.end_headers()
         cut = page.cuts.pop(0) if page.cuts else None
         for at in range(0, len(body[:cut]), 1 << 16):
@@ -117,8 +127,34 @@ def test_gzip_is_not_unpacked_on_the_way(server, tmp_path):
         (Page(content=CONTENT + b"!"), "sends more than the 1,048,576 bytes"),
         (Page(content=CONTENT[:-1]), "ends after 1,048,575 of the 1,048,576 bytes"),
         (Page(cuts=[0] * 9), "IncompleteRead"),
+        (Page(says="1000"), "ends after 1,000 of the 1,048,576 bytes"),
+        (Page(content=CONTENT[:-1], says="9" * 30), "IncompleteRead"),
+        (Page(says="many"), "invalid literal|ends after"),
+        (Page(content=CONTENT * 40, says=""), "sends more than the 1,048,576 bytes"),
+        (
+            Page(gzip.compress(bytes(300 << 20), 1), encoding="gzip"),
+            "sends more than the 1,048,576",
+        ),
+        (Page(b"no gzip", encoding="gzip"), "decod"),
+        (Page(status=302, location="file:///etc/passwd"), "No connection adapters"),
+        (Page(status=302, location="/bad"), "redirects"),
     ],
-    ids=["404", "503", "wrong hash", "oversized", "truncated", "cut off"],
+    ids=[
+        "404",
+        "503",
+        "wrong hash",
+        "oversized",
+        "truncated",
+        "cut off",
+        "says less",
+        "says too much",
+        "says nonsense",
+        "endless",
+        "bomb",
+        "no gzip",
+        "leads to a file",
+        "loop",
+    ],
 )
 def test_a_bad_address_is_refused_and_the_mirror_used(server, tmp_path, bad, why):
     server.pages |= {"/bad": bad, "/good": Page()}
@@ -128,6 +164,16 @@ def test_a_bad_address_is_refused_and_the_mirror_used(server, tmp_path, bad, why
     assert not path.exists()
     fetch(server, path, "/bad", "/good")
     assert path.read_bytes() == CONTENT
+    assert leftovers(path) == set()
+
+
+def test_a_file_of_no_published_size_does_not_fill_the_disk(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "_MOST_BYTES", 700_000)
+    server.pages["/a"] = Page(says="")
+    path = tmp_path / "a.bin"
+    with pytest.raises(DownloadError, match="sends more than the 700,000 bytes"):
+        fetch(server, path, "/a", size=None)
+    assert not path.exists()
     assert leftovers(path) == set()
 
 
@@ -208,6 +254,67 @@ def test_a_killed_download_leaves_no_file_and_is_resumed(server, tmp_path):
     fetch(server, path, "/a")
     assert path.read_bytes() == CONTENT
     assert server.requests[0][1].startswith("bytes=")
+
+
+def test_killed_at_any_moment_the_file_is_whole_or_not_there(server, tmp_path):
+    """Killed again and again, at moments of its own choice, until it has come through."""
+    seed = random.randrange(2**32)
+    print(f"random.Random({seed})")
+    rng = random.Random(seed)
+    path = tmp_path / "a.bin"
+    server.pages["/a"] = Page(slow=0.02)  # 0.3 s in all
+    context = multiprocessing.get_context("forkserver")  # a new process in milliseconds
+    context.set_forkserver_preload(["kplib.data.downloads", "pooch", "requests"])
+    options = {"size": SIZE, "known_hash": SHA256, "progress": False}
+    kills = 0
+    for _ in range(40):
+        asked = len(server.requests)
+        process = context.Process(target=download, args=([f"{server.url}/a"], path), kwargs=options)
+        process.start()
+        until(lambda asked=asked, p=process: len(server.requests) > asked or not p.is_alive())
+        time.sleep(rng.uniform(0, 0.2))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+        assert not path.exists() or path.read_bytes() == CONTENT
+        known = re.compile(r"a\.bin(\.part|\.lock)?|tmp\w+")  # pooch's own, of no name of ours
+        assert all(known.fullmatch(name) for name in os.listdir(tmp_path))
+        if path.exists():
+            break
+    assert kills >= 1
+    fetch(server, path, "/a")
+    assert path.read_bytes() == CONTENT
+    assert not (tmp_path / "a.bin.part").exists()
+
+
+def until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.002)
+
+
+def test_a_full_disk_is_told_and_what_arrived_is_kept(server, folders, monkeypatch, capsys):
+    """No file may grow beyond 300,000 bytes: to a program that is a full disk."""
+    _, cache = folders
+    server.pages["/a"] = Page(slow=0.01)
+    tiny, _ = source(f"{server.url}/a")
+    monkeypatch.setitem(DATA_SETS, "tiny", tiny)
+    monkeypatch.setattr(sys, "argv", ["kplib", "data", "fetch", "tiny"])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert ended.value.code == 1
+    assert re.search(r"Tiny: a\.bin .* is missing.*File too large", capsys.readouterr().out)
+    path = cache / "data" / "tiny" / "a.bin"
+    assert not path.exists()
+    assert 0 < path.with_name("a.bin.part").stat().st_size <= 300_000
+    assert files.locate(*source(f"{server.url}/a")).read_bytes() == CONTENT
+    assert server.requests[-1][1].startswith("bytes=")
 
 
 def test_two_at_once_download_once(server, tmp_path):

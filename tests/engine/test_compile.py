@@ -236,3 +236,11 @@ def test_counts_source_and_repr():
     assert len(net.assembly().splitlines()) > 100
     with pytest.raises(ValueError, match="no assembly"):
         kplib.compile(model, loader="numpy").assembly()
+
+
+def test_what_only_looks_as_if_it_had_a_shape_is_refused(small_net):
+    """Found by tests/fuzz: np.shape returns any attribute of that name."""
+    for x in (np, type("Shaped", (), {"shape": (3, small_net.input_size)})()):
+        for use in (small_net, lambda x: small_net.bind(x, np.zeros(small_net.classes, "f4"))):
+            with pytest.raises(ShapeError, match=r"x has shape \(\)"):
+                use(x)

@@ -24,6 +24,7 @@ from kplib.experiments.few_bits import quantized_network, record_in_bits, rounde
 from kplib.experiments.quantization import quantized_size
 from kplib.experiments.records import iterate, packed, read, record_path, unpacked
 from kplib.experiments.run_sets import run_sets
+from kplib.experiments.trained import load_trained
 from kplib.experiments.training import checkpoint_path, load_network, predict, train
 from kplib.nn.quantized import quantize
 
@@ -65,6 +66,16 @@ def test_the_first_is_the_trained_network_rounded_and_no_more(made, trained, dig
     assert trained.record.arrays_sha256 in record.sources["trained"]
     assert (record.data, record.network) == (trained.record.data, trained.record.network)
     assert record.circumstances.command == "x"
+
+
+def test_both_as_a_user_loads_them(made, digits):
+    exact, again = made
+    model = load_trained(again.path)
+    assert (predict(model, torch.from_numpy(digits.test.x)).numpy() == again.predictions).all()
+    with pytest.raises(ValueError, match="its weights were not kept: they are those of usps-") as e:
+        load_trained(exact.path)
+    assert str(exact.path) in str(e.value)
+    assert f"rounded to {BITS} bits" in str(e.value)
 
 
 def test_the_second_is_chosen_by_validation_and_lies_on_the_grid(made, trained, digits):

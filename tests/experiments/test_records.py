@@ -3,10 +3,12 @@
 import contextlib
 import copy
 import dataclasses
+import hashlib
 import json
 import os
 import pickle
 import re
+import struct
 
 import numpy as np
 import pytest
@@ -192,6 +194,91 @@ def test_what_is_no_json(content, stored):
     with pytest.raises(ValueError) as raised:  # noqa: PT011  (of json's own words)
         read(stored.path)
     assert str(stored.path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"seconds":1.5', '"seconds":9,"seconds":1.5', "'seconds' stands twice"),
+        ('"split":[0.8,null]', '"split":{"a":1,"a":2}', "'a' stands twice"),
+        ('"seconds":1.5', '"seconds":1' + "0" * 400, "seconds must be a finite number"),
+        ('"seconds":1.5', '"seconds":1e999', "seconds must be a finite number, found inf"),
+        ('"seconds":1.5', '"seconds":' + "9" * 5000, "limit"),
+        ('"seed":3', '"seed":1' + "0" * 400, "seed must be from 0"),
+        ('"test":5', '"test":-5', "counts 5 examples, but -5"),
+        ('"split":[0.8,null]', '"split":' + "[" * 900 + "]" * 900, "recursion"),
+    ],
+)
+def test_json_that_is_hostile(old, new, words, stored):
+    text = stored.path.read_text()
+    assert old in text
+    stored.path.write_text(text.replace(old, new))
+    with pytest.raises(ValueError, match=words) as raised:
+        read(stored.path)
+    assert str(stored.path) in str(raised.value)
+
+
+def _with_arrays(stored, content):
+    """The record with other arrays and their hash: what one would write who changes both."""
+    stored.path.with_suffix(".safetensors").write_bytes(content)
+    raw = RAW | {"arrays_sha256": hashlib.sha256(content).hexdigest()}
+    stored.path.write_text(json.dumps(raw))
+    return read(stored.path)
+
+
+BITS = np.array([255], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"mask.shape": np.array([2, 3])}, "mask must be uint8 of shape .1,.* found nothing"),
+        ({"mask.shape": np.array([-2, 3]), "mask": BITS}, "mask.shape must be sizes"),
+        ({"mask.shape": np.array([2.0, 3.5]), "mask": BITS}, "mask.shape must be sizes in int64"),
+        ({"mask.shape": np.array([2**17] * 2), "mask": BITS}, "for 17179869184 bits"),
+        ({"mask.shape": np.array([2**31] * 2), "mask": BITS}, "for 4611686018427387904 bits"),
+        ({"mask.shape": np.array([2, 3]), "mask": BITS.astype("f4")}, "found float32"),
+        ({"mask.shape": np.array([2, 3]), "mask": BITS, "W": np.ones(9)}, "mask leaves 6 entries"),
+        ({"W": np.ones(2, np.complex64)}, "W must be real numbers, found complex64"),
+    ],
+)
+def test_arrays_that_do_not_make_sense(extra, words, stored):
+    named = {f"weights/{name}": array for name, array in extra.items()}
+    found = _with_arrays(stored, safetensors.numpy.save(ARRAYS | named))
+    with pytest.raises(ValueError, match=words) as raised:
+        _ = found.weights
+    assert str(stored.path.with_suffix(".safetensors")) in str(raised.value)
+
+
+def _file(header, content=b""):
+    header = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(header)) + header + content
+
+
+def _entry(dtype="U8", shape=(5,), end=5):
+    return {"a": {"dtype": dtype, "shape": list(shape), "data_offsets": [0, end]}}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (_file(_entry("BF16", end=10), bytes(10)), "NumPy has no dtype 'BF16'"),
+        (_file(_entry("Q9"), bytes(5)), "unknown variant"),
+        (_file(_entry(end=9), bytes(9)), "invalid shape, data type, or offset"),
+        (_file(_entry(shape=(2**62, 2**62))), "overflow"),
+        (_file(_entry(shape=(-1,)), bytes(5)), "invalid value"),
+        (_file(_entry())[:20], "header"),
+        (struct.pack("<Q", 2**62) + b"{}", "header too large"),
+        (_file(b"[" * 100_000), "invalid"),
+        (pickle.dumps({"a": 1}), "header"),
+    ],
+    ids=["no dtype of NumPy", "no dtype", "offset", "huge", "negative", "truncated", "huge header",
+         "deep", "pickle"],
+)  # fmt: skip
+def test_safetensors_that_are_hostile(content, words, stored):
+    with pytest.raises(ValueError, match=words) as raised:
+        _ = _with_arrays(stored, content).weights
+    assert str(stored.path.with_suffix(".safetensors")) in str(raised.value)
 
 
 def test_a_missing_file(tmp_path, stored):

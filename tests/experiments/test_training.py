@@ -1,7 +1,9 @@
 """Training: what is learnt, chosen, tested and recorded; and that a killed run ends the same."""
 
 import dataclasses
+import errno
 import json
+import multiprocessing
 import os
 import pickle
 import random
@@ -14,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save
 from sklearn.metrics import confusion_matrix, f1_score
 
 import kplib
@@ -484,6 +487,83 @@ def test_killed_and_resumed_it_ends_the_same_to_the_last_bit(words, tmp_path):
     assert not checkpoint.exists()
 
 
+def test_killed_at_any_moment_nothing_is_lost(words, tmp_path):
+    """Not when it suits the test: in the first steps, amid a write, between two files."""
+    configuration = dataclasses.replace(KEYWORDS.with_length(300), dropout=0.3, max_norm=1.0)
+    whole = run(configuration, words, tmp_path / "whole")
+    folder = tmp_path / "killed"
+    seed = random.randrange(2**32)
+    print(f"random.Random({seed})")
+    rng = random.Random(seed)
+    context = multiprocessing.get_context("forkserver")  # a new process in milliseconds
+    context.set_forkserver_preload(["kplib.experiments.training", "kplib.data.sets"])
+    options = {"folder": folder, "progress": False, "checkpoint_seconds": 0.0}
+    kills = steps = 0
+    for _ in range(8):
+        process = context.Process(target=train, args=(configuration, words), kwargs=options)
+        process.start()
+        process.join(rng.uniform(0.05, 2))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+        assert process.exitcode in (0, -signal.SIGKILL)
+        path = checkpoint_path(folder, configuration)
+        if list(iterate(folder)):
+            break
+        if path.exists():
+            reached = read_checkpoint(path)[1]["course"]["step"]
+            assert reached >= steps, "it went back"
+            steps = reached
+    assert kills >= 1
+    assert same_outcome(run(configuration, words, folder), whole)
+    assert not path.exists()
+
+
+def test_a_disk_that_is_full_now_and_then_loses_nothing(words, tmp_path, monkeypatch):
+    configuration = dataclasses.replace(KEYWORDS.with_length(60), dropout=0.3)
+    whole = run(configuration, words, tmp_path / "whole")
+    folder = tmp_path / "full"
+    seed = random.randrange(2**32)
+    print(f"random.Random({seed})")
+    rng = random.Random(seed)
+    failures = 0
+    with monkeypatch.context() as patched:
+        for name in ("fsync", "replace"):
+            original = getattr(os, name)
+
+            def write(*arguments, original=original):
+                if rng.random() < 0.15:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return original(*arguments)
+
+            patched.setattr(os, name, write)
+        for _ in range(60):
+            try:
+                run(configuration, words, folder, checkpoint_seconds=0.0)
+            except OSError as error:
+                assert error.errno == errno.ENOSPC  # noqa: PT017
+                failures += 1
+                assert not list(folder.rglob("*.part"))
+                list(iterate(folder))  # what is there can be read
+            else:
+                break
+    assert failures >= 1
+    assert same_outcome(run(configuration, words, folder), whole)
+
+
+def test_the_command_says_that_the_disk_is_full(monkeypatch, capsys, digits, tmp_path):
+    def write(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("kplib.data.load", lambda name, **options: digits)
+    monkeypatch.setattr(os, "fsync", write)
+    arguments = ["usps-fastrnn", "kp", "--epochs", "1", "--folder", str(tmp_path)]
+    code, _, err = _command(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert err == "kplib: [Errno 28] No space left on device\n"
+    assert not list(tmp_path.rglob("*.*"))
+
+
 def test_a_checkpoint_that_its_record_has_overtaken_is_removed(digits, tmp_path):
     """A kill after the record was written, and before the checkpoint was removed."""
     configuration = USPS.with_length(2)
@@ -516,10 +596,13 @@ class _Bomb:
         return exec, ("raise SystemExit('unpickled')",)
 
 
+_DEEP = save({"W": np.zeros(1)}, {"kplib": "[" * 100_000})
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{}", b"\x00" * 100, pickle.dumps(_Bomb()), b"\xff" * 8 + b"{}"],
-    ids=["empty", "json", "zeros", "pickle", "long"],
+    [b"", b"{}", b"\x00" * 100, pickle.dumps(_Bomb()), b"\xff" * 8 + b"{}", _DEEP],
+    ids=["empty", "json", "zeros", "pickle", "long", "deep"],
 )
 def test_what_is_no_checkpoint(content, digits, tmp_path):
     configuration = USPS.with_length(1)
