@@ -20,7 +20,7 @@ STEP := $(PYTHON) tools/step.py
 PARALLEL := --numprocesses=$(WORKERS) --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf serve test test-tools fuzz lint format lock wheel check-wheel bench clean
+.PHONY: help setup book pdf serve test test-tools fuzz lint format lock wheel check-wheel check-extras bench clean
 .NOTPARALLEL:
 
 help:  ## list the commands
@@ -79,6 +79,9 @@ wheel: setup  ## build the wheel into dist/
 
 check-wheel: wheel  ## run the tests against the installed wheel, without the checkout
 	@$(PY) tools/check_wheel.py dist $(PARALLEL) $(PYTEST)
+
+check-extras: wheel  ## install each extra with each Python found, and use it
+	@$(PY) tools/check_extras.py dist
 
 bench: setup  ## time the compiled products against NumPy and the other libraries
 	$(VENV)/bin/kplib bench matvec

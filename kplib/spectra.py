@@ -36,7 +36,15 @@ _ROOM = 480
 
 
 class LogDeterminant(NamedTuple):
-    """A determinant as sign * exp(logabsdet), as `numpy.linalg.slogdet` gives it."""
+    """A determinant as sign * exp(logabsdet), as `numpy.linalg.slogdet` gives it.
+
+    Examples
+    --------
+    >>> import math
+    >>> found = log_determinant([[2.0, 0.0], [0.0, -3.0]], [[1.0]])
+    >>> found.sign == -1.0 and math.isclose(math.exp(found.logabsdet), 6.0)
+    True
+    """
 
     sign: float | complex
     logabsdet: float

@@ -2,13 +2,17 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import kplib
 
+PAGES = Path(__file__).resolve().parents[1] / "book" / "api"
 # The command line has no docstring examples, and importing a __main__ runs it.
 LEFT_OUT = {"kplib.cli", "__main__"}
 
@@ -43,13 +47,68 @@ def test_examples_hold(name):
     assert results.failed == 0, f"\n{report}"
 
 
-@pytest.mark.parametrize("name", ["kplib.shapes", "kplib.kron", "kplib.spectra"])
-def test_every_public_function_of_the_core_has_an_example(name):
-    module = importlib.import_module(name)
-    for public in module.__all__:
-        value = getattr(module, public)
-        if value is not kplib.spectra.LogDeterminant:
-            assert doctest.DocTestFinder().find(value, public)[0].examples, f"{name}.{public}"
+# Their functions cross-compile and emulate; the how-to of the board and tests/bench use them.
+NEED_CROSS_COMPILERS = {"arm.md", "board.md", "devices.md"}
+DIRECTIVE = re.compile(r"^\.\. auto(module|class|function):: (\S+)", re.MULTILINE)
+
+
+def documented(page: Path) -> Iterator[tuple[str, object, str]]:
+    """Yield each class and function of an API page: its name, itself, its module's docstring."""
+    for kind, target in DIRECTIVE.findall(page.read_text(encoding="utf-8")):
+        if kind == "module":
+            module = importlib.import_module(target)
+            names = getattr(module, "__all__", None) or [
+                name for name, value in vars(module).items() if is_own(value, target)
+            ]
+        else:
+            package, _, name = target.rpartition(".")
+            module, names = importlib.import_module(package), [name]
+        for name in names:
+            value = getattr(module, name)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                yield f"{module.__name__}.{name}", value, module.__doc__ or ""
+
+
+def is_own(value: object, module: str) -> bool:
+    """Whether a public class or function is the module's own."""
+    name = getattr(value, "__name__", "_")
+    return not name.startswith("_") and getattr(value, "__module__", None) == module
+
+
+def has_example(value: object, module_docstring: str) -> bool:
+    """Whether its docstring has an example, or its module's examples call it by name."""
+    parser = doctest.DocTestParser()
+    if parser.get_examples(value.__doc__ or ""):
+        return True
+    used = " ".join(example.source for example in parser.get_examples(module_docstring))
+    return re.search(rf"\b{value.__name__}\b", used) is not None
+
+
+@pytest.mark.repository
+@pytest.mark.parametrize(
+    "page",
+    sorted(path.name for path in PAGES.glob("*.md") if path.name not in NEED_CROSS_COMPILERS),
+)
+def test_every_documented_class_and_function_has_an_example(page):
+    found = list(documented(PAGES / page))
+    missing = [name for name, value, module in found if not has_example(value, module)]
+    assert not missing, f"{page} has no example of {', '.join(missing)}"
+
+
+@pytest.mark.repository
+def test_the_pages_are_read():
+    names = {name for path in PAGES.glob("*.md") for name, *_ in documented(path)}
+    assert {"kplib.compile", "kplib.nn.LSTM", "kplib.errors.ShapeError"} <= names
+    assert len(names) > 350
+
+
+def test_a_missing_example_is_noticed():
+    def lonely() -> None:
+        """Do nothing."""
+
+    assert not has_example(lonely, "")
+    assert not has_example(lonely, ">>> lonely_one()")
+    assert has_example(lonely, ">>> lonely()")
 
 
 def test_a_wrong_example_is_noticed(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from step import StepError, run_step
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+WITH_TORCH = {"all", "nn", "book"}
 NETWORK_HINT = "is the network up? Run the same command again: what was downloaded is kept"
 
 
@@ -44,20 +45,32 @@ def fingerprint(extras: str) -> str:
 
 
 class Environment:
-    """A virtual environment and the steps that fill it."""
+    """A virtual environment and the steps that fill it.
 
-    def __init__(self, place: Path) -> None:
+    Parameters
+    ----------
+    place : Path
+        Its folder.
+    logs : Path, optional
+        Where the output of the steps goes; by default into the environment.
+    constrained : bool
+        Whether the versions are those of constraints.txt.
+    """
+
+    def __init__(self, place: Path, logs: Path | None = None, constrained: bool = True) -> None:
         self.place = place
         self.python = str(place / "bin" / "python")
+        self.logs = logs or place / "log"
+        self.constrained = constrained
 
     def step(self, title: str, command: list[str], hint: str = NETWORK_HINT) -> None:
         """Run one step; its output goes to a log in the environment."""
         name = re.sub(r"\W+", "-", title.split("(")[0].strip().lower())
-        run_step(title, command, hint=hint, log=self.place / "log" / f"{name}.txt")
+        run_step(title, command, hint=hint, log=self.logs / f"{name}.txt")
 
     def pip(self, title: str, *words: str) -> None:
-        """Install with this environment's pip, within the constraints."""
-        constraints = ["-c", str(ROOT / "constraints.txt")]
+        """Install with this environment's pip, within the constraints if there are any."""
+        constraints = ["-c", str(ROOT / "constraints.txt")] if self.constrained else []
         self.step(title, [self.python, "-m", "pip", "install", *constraints, *words])
 
     def create(self) -> None:
@@ -115,7 +128,7 @@ class Environment:
         except StepError:
             print(
                 "    warning: it is not, or cannot be imported. A build with CUDA works too, but"
-                f" takes gigabytes that nothing here uses; see {self.place / 'log'}",
+                f" takes gigabytes that nothing here uses; see {self.logs}",
                 flush=True,
             )
 
@@ -139,10 +152,10 @@ def set_up(place: Path, extras: str) -> None:
     started = time.monotonic()
     chosen = set(extras.split(","))
     environment.create()
-    if chosen & {"all", "nn"}:
+    if chosen & WITH_TORCH:
         environment.install_torch()
     environment.install_kplib(extras)
-    if chosen & {"all", "nn"}:
+    if chosen & WITH_TORCH:
         environment.check_torch()
     if chosen & {"all", "kernels"}:
         environment.warm_up()

@@ -29,6 +29,12 @@ class NetworkTimes:
         Its processor.
     milliseconds : mapping of str to mapping of (str, int or None, int) to float
         Medians, by benchmark and by technique, compression and layers.
+
+    Examples
+    --------
+    >>> times = NetworkTimes(cpu="Cortex-A73", milliseconds={"kws-lstm": {("kp", None, 1): 0.25}})
+    >>> times.milliseconds["kws-lstm"]["kp", None, 1]
+    0.25
     """
 
     cpu: str

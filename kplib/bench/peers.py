@@ -345,12 +345,12 @@ def _scipy_sgemm(case: Case) -> Call:
 
 
 @cache
-def _numba_functions() -> dict[str, Callable]:
+def _numba_functions() -> dict[str, Callable[..., None]]:
     """Return ``y = W x`` and ``Y = A X B^T`` in both orders, as loops that numba compiles."""
     from numba import njit
 
     @njit(fastmath=True)
-    def dense(W, x, y):
+    def dense(W: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
         for i in range(W.shape[0]):
             total = np.float32(0)
             for k in range(W.shape[1]):
@@ -358,12 +358,12 @@ def _numba_functions() -> dict[str, Callable]:
             y[i] = total
 
     @njit(fastmath=True)
-    def rows_by_rows(P, Q, R):  # R = P Q^T
+    def rows_by_rows(P: np.ndarray, Q: np.ndarray, R: np.ndarray) -> None:  # R = P Q^T
         for i in range(P.shape[0]):
             dense(Q, P[i], R[i])
 
     @njit(fastmath=True)
-    def rows_by_columns(P, Q, R):  # R = P Q
+    def rows_by_columns(P: np.ndarray, Q: np.ndarray, R: np.ndarray) -> None:  # R = P Q
         for i in range(P.shape[0]):
             for j in range(Q.shape[1]):
                 R[i, j] = 0
@@ -372,12 +372,12 @@ def _numba_functions() -> dict[str, Callable]:
                     R[i, j] += P[i, k] * Q[k, j]
 
     @njit(fastmath=True)
-    def b_first(A, B, X, T, Y):
+    def b_first(A: np.ndarray, B: np.ndarray, X: np.ndarray, T: np.ndarray, Y: np.ndarray) -> None:
         rows_by_rows(X, B, T)
         rows_by_columns(A, T, Y)
 
     @njit(fastmath=True)
-    def a_first(A, B, X, T, Y):
+    def a_first(A: np.ndarray, B: np.ndarray, X: np.ndarray, T: np.ndarray, Y: np.ndarray) -> None:
         rows_by_columns(A, X, T)
         rows_by_rows(T, B, Y)
 

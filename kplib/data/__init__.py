@@ -54,6 +54,18 @@ def load(name: str, **options: Any) -> DataSet:
         If there is no such data set, or if a file of it is not what was published.
     MissingDataError
         If a file is not here and cannot be downloaded.
+
+    Examples
+    --------
+    ``load("mnist").test`` are `Sequences` of 28 steps; the first call downloads it. An option
+    that is none of the loader's is refused before anything is downloaded:
+
+    >>> import kplib.data
+    >>> try:
+    ...     kplib.data.load("actrectut", split="days")
+    ... except ValueError as error:
+    ...     "'repetitions', 'subjects'" in str(error)
+    True
     """
     if name not in _LOADERS:
         raise DataError(f"there is no data set {name!r}, but {', '.join(_LOADERS)}")

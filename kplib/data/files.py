@@ -32,6 +32,13 @@ class File:
         Bytes, where published.
     hash : str, optional
         The published one, such as ``"sha256:af14..."`` or ``"md5:ec16..."``.
+
+    Examples
+    --------
+    >>> import kplib.data
+    >>> files = kplib.data.DATA_SETS["mnist"].files
+    >>> all(isinstance(file, kplib.data.File) and file.hash for file in files)
+    True
     """
 
     name: str
@@ -58,6 +65,13 @@ class Source:
         Of the data.
     complete : str
         What is whole and what is partial, a few words.
+
+    Examples
+    --------
+    >>> import kplib.data
+    >>> usps = kplib.data.DATA_SETS["usps"]
+    >>> usps.name, len(usps.edition()) > 0
+    ('usps', True)
     """
 
     name: str
@@ -133,6 +147,24 @@ def locate(source: Source, file: File, *, progress: bool = True) -> Path:
         places where it is looked for.
     DataError
         If the file that is here has another size or hash than the published one.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from kplib.data import File, Source, locate
+    >>> file = File("squares.csv", size=8)
+    >>> source = Source("squares", "Squares", "squares", {"csv": (file,)}, "CC0", "", "whole")
+    >>> before = os.environ.get("KPLIB_DATA")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     os.environ["KPLIB_DATA"] = folder
+    ...     place = Path(folder, source.folder)
+    ...     place.mkdir()
+    ...     _ = (place / file.name).write_bytes(b"0,1,4,9;")
+    ...     locate(source, file) == place / file.name
+    True
+    >>> del os.environ["KPLIB_DATA"]
+    >>> if before is not None:
+    ...     os.environ["KPLIB_DATA"] = before
     """
     path = find(source, file)
     if path is None:

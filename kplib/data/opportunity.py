@@ -11,7 +11,7 @@ recurrent models for human activity recognition using wearables", IJCAI 2016).
 import hashlib
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -389,7 +389,7 @@ def _repaired(recording: Recording, missing: str) -> Repaired:
 
 def _missing_protocol(repaired: dict[str, Repaired]) -> dict[str, Any]:
     """Say per recording what was dropped, filled in and set to zero; those without are left out."""
-    facts = {
+    facts: dict[str, Callable[[Repaired], object]] = {
         "dropped_samples": lambda r: int(np.count_nonzero(~r.kept)),
         "interpolated_values": lambda r: r.interpolated,
         "longest_gap": lambda r: r.longest_gap,

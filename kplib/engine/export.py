@@ -46,6 +46,19 @@ class CExport:
         Of RAM: states and scratch. The stack comes on top, some hundred bytes.
     tolerance : float
         Of the self-test: the most by which a logit may differ.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> from kplib.engine.export import export_c
+    >>> from kplib.nn import Classifier, FastRNN
+    >>> model = Classifier(FastRNN(16, 32), torch.nn.Linear(32, 10))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     exported = export_c(model, f"{folder}/usps")
+    ...     exported.name, exported.header.name, exported.source.name
+    ('usps', 'usps.h', 'usps.c')
+    >>> exported.weight_bytes >= 4 * sum(p.numel() for p in model.parameters())
+    True
     """
 
     header: Path

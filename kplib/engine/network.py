@@ -35,6 +35,16 @@ class CompiledNetwork(CompiledOperation):
         Of the model that it was made from.
     weights : {"float32", "int8"}
         How they are stored, as `kplib.compile` was asked.
+
+    Examples
+    --------
+    >>> import numpy as np, torch, kplib
+    >>> from kplib.nn import LSTM, Classifier
+    >>> network = kplib.compile(Classifier(LSTM(10, 118), torch.nn.Linear(118, 12)))
+    >>> network.input_size, network.classes, network.dtype.name
+    (10, 12, 'float32')
+    >>> network(np.zeros((25, 10), np.float32)).shape
+    (12,)
     """
 
     def __init__(

@@ -342,6 +342,15 @@ class NetworkAnalysis:
         As of its configuration; "" if it is the benchmark's own network.
     matrices : tuple of MatrixAnalysis
         From `analyze`.
+
+    Examples
+    --------
+    >>> from kplib.experiments.build import build
+    >>> found = NetworkAnalysis(
+    ...     benchmark="kws-lstm", technique="kp", matrices=tuple(analyze(build("kws-lstm", "kp")))
+    ... )
+    >>> {matrix.part for matrix in found.matrices} >= {"gate", "factor"}
+    True
     """
 
     benchmark: str
@@ -386,6 +395,23 @@ def analyze_run(
     ------
     ValueError
         If the weights were not kept, or do not fit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kplib.data.sets import DataSet, Sequences
+    >>> from kplib.experiments.configuration import default_configuration
+    >>> from kplib.experiments.training import train
+    >>> rng = np.random.default_rng(0)
+    >>> part = Sequences(rng.normal(size=(20, 16, 16)).astype(np.float32), np.arange(20) % 10)
+    >>> data = DataSet("usps", tuple("0123456789"), part, part, part)
+    >>> setting = default_configuration("usps-fastrnn", "kp").with_length(1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = analyze_run(train(setting, data, folder=folder))
+    >>> found.benchmark, found.technique, len(found.matrices) > 0
+    ('usps-fastrnn', 'kp', True)
     """
     configuration = stored.record.configuration
     return NetworkAnalysis(

@@ -1,4 +1,33 @@
-"""The table "eight bits": what rounding costs, what fine-tuning gives back; from records alone."""
+"""The table "eight bits": what rounding costs, what fine-tuning gives back; from records alone.
+
+The table of a network that was trained on noise for two epochs, with two seeds:
+
+>>> import tempfile
+>>> from pathlib import Path
+>>> import numpy as np
+>>> from kplib.data.sets import DataSet, Sequences
+>>> from kplib.experiments.configuration import default_configuration
+>>> from kplib.experiments.few_bits import record_in_bits
+>>> from kplib.experiments.run_sets import protocols, run_sets
+>>> from kplib.experiments.training import train
+>>> rng = np.random.default_rng(0)
+>>> part = Sequences(rng.normal(size=(20, 16, 16)).astype(np.float32), np.arange(20) % 10)
+>>> data = DataSet("usps", tuple("0123456789"), part, part, part)
+>>> folder = tempfile.TemporaryDirectory()
+>>> for seed in (0, 1):
+...     setting = default_configuration("usps-fastrnn", "kp", seed=seed).with_length(2)
+...     records = record_in_bits(train(setting, data, folder=folder.name), data, folder=folder.name)
+>>> (kp,) = in_bits(run_sets(Path(folder.name)))
+>>> isinstance(kp, InBits) and kp.bits == 8 and kp.rounding.low <= kp.rounding.value
+True
+>>> (table,) = bits_tables(run_sets(Path(folder.name)))
+>>> len(table.rows)
+1
+>>> ((protocol, _),) = protocols([kp.trained]).items()
+>>> bits_table([kp], protocol).rows == table.rows
+True
+>>> folder.cleanup()
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -62,6 +62,11 @@ class Interval:
         As measured.
     low, high : float
         Percentiles of the resampled values.
+
+    Examples
+    --------
+    >>> Interval(value=0.7, low=0.2, high=1.1).excludes_zero
+    True
     """
 
     value: float

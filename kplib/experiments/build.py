@@ -1,8 +1,14 @@
 """The networks of the papers' tables, as PyTorch modules."""
 
+import importlib.util
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
+
+from kplib.errors import MissingExtraError
+
+if importlib.util.find_spec("torch") is None:
+    raise MissingExtraError("torch", "nn")
 
 import torch
 from torch import nn

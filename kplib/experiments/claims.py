@@ -43,6 +43,11 @@ class ClaimCheck:
         Of the values, "of full rank" for ranks as fractions of it; else "".
     reason : str
         Why the claim cannot hold in this reading; "" if it can.
+
+    Examples
+    --------
+    >>> all(isinstance(check, ClaimCheck) and not check.values for check in check_claims([]))
+    True
     """
 
     claim: Claim

@@ -54,6 +54,12 @@ class Comparison:
         The same network counted in the other way that gives the printed number, if one is known.
     why : str
         What explains the difference, or is to be said of the network; "" if nothing is.
+
+    Examples
+    --------
+    >>> (kp,) = [row for row in comparisons("kws-lstm", "KB") if row.technique == "kp"][:1]
+    >>> isinstance(kp, Comparison) and kp.ours == Fraction(4 * kp.recipe.size.total, 1024)
+    True
     """
 
     benchmark: str

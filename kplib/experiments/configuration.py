@@ -57,6 +57,12 @@ class Pruning:
     ------
     ValueError
         Unless 0 <= start < end and times is positive.
+
+    Examples
+    --------
+    >>> pruned = default_configuration("kws-lstm", "pruned").pruning
+    >>> isinstance(pruned, Pruning) and pruned.start < pruned.end
+    True
     """
 
     start: float

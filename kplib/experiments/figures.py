@@ -1,4 +1,30 @@
-"""What the figures of the results draw from records: points and curves."""
+"""What the figures of the results draw from records: points and curves.
+
+The curves and points of a network that was trained on noise for two epochs:
+
+>>> import tempfile
+>>> from pathlib import Path
+>>> from kplib.data.sets import DataSet, Sequences
+>>> from kplib.experiments.configuration import default_configuration
+>>> from kplib.experiments.run_sets import run_sets
+>>> from kplib.experiments.training import train
+>>> rng = np.random.default_rng(0)
+>>> part = Sequences(rng.normal(size=(20, 16, 16)).astype(np.float32), np.arange(20) % 10)
+>>> data = DataSet("usps", tuple("0123456789"), part, part, part)
+>>> setting = default_configuration("usps-fastrnn", "kp").with_length(2)
+>>> folder = tempfile.TemporaryDirectory()
+>>> run = train(setting, data, folder=folder.name)
+>>> (kp,) = sets = run_sets(Path(folder.name))
+>>> network_name(kp)
+'kp'
+>>> [[len(epochs) for epochs, _ in seeds] for seeds in learning_curves(sets).values()]
+[[2]]
+>>> [point.technique for point in our_points(sets)]
+['kp']
+>>> [(seed, sorted(scalars)) for seed, scalars in trained_scalars(kp)]
+[(0, ['alpha', 'beta'])]
+>>> folder.cleanup()
+"""
 
 import math
 from collections.abc import Iterable, Mapping

@@ -28,6 +28,12 @@ class Row:
         Which cells stand out.
     below : str
         What explains them, over the whole width; "" if nothing does.
+
+    Examples
+    --------
+    >>> row = Row(name="low rank", details=("4.9 KB",), cells=(("97.24", "± 0.13"),))
+    >>> row.cells[0][0]
+    '97.24'
     """
 
     name: str

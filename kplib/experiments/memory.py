@@ -37,6 +37,13 @@ class Device:
         Its processor.
     flash_bytes, ram_bytes : int
         All there is, a bootloader's share included.
+
+    Examples
+    --------
+    >>> from kplib.experiments import DEVICES, Device
+    >>> mine = Device("my board", "Cortex-M0+", flash_bytes=32 << 10, ram_bytes=8 << 10)
+    >>> mine.flash_bytes == DEVICES["atmega328p"].flash_bytes
+    True
     """
 
     name: str

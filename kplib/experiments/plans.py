@@ -126,6 +126,12 @@ class Entry:
     technique : str
     compression : int or None
     variant : str, default ""
+
+    Examples
+    --------
+    >>> sweep = Sweep(benchmark="usps-fastrnn", techniques=("lmf", "kp"), seeds=(0, 1))
+    >>> isinstance(sweep.entries[1], Entry) and sweep.entries[1].final(0).technique
+    'kp'
     """
 
     sweep: Sweep
@@ -209,6 +215,13 @@ class Plan:
     ------
     ValueError
         If there is none.
+
+    Examples
+    --------
+    >>> first = Sweep(benchmark="usps-fastrnn", techniques=("kp",), seeds=(0, 1))
+    >>> then = Sweep(benchmark="mnist-lstm", techniques=("lmf", "kp"), seeds=(0,))
+    >>> [entry.technique for entry in Plan(sweeps=(first, then)).entries]
+    ['kp', 'lmf', 'kp']
     """
 
     sweeps: tuple[Sweep, ...]
@@ -257,7 +270,13 @@ def read_plan(path: Path) -> Plan:
 
 
 def tuning_folder(folder: Path) -> Path:
-    """Return where the records of the runs that choose are, apart from those of the results."""
+    """Return where the records of the runs that choose are, apart from those of the results.
+
+    Examples
+    --------
+    >>> tuning_folder(Path("runs")).parent == Path("runs")
+    True
+    """
     return folder / "tuning"
 
 
@@ -281,6 +300,14 @@ def chosen_rate(entry: Entry, folder: Path) -> float | None:
     ------
     ValueError
         If a tuning run has no record yet.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> (entry,) = Sweep(benchmark="usps-fastrnn", techniques=("kp",), seeds=(0,)).entries
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     chosen_rate(entry, Path(folder)) is None  # nothing is tuned
+    True
     """
     rates = entry.sweep.learning_rates
     if len(rates) < 2:

@@ -45,6 +45,12 @@ class Point:
         Bootstrap interval of it, on the same test items.
     seeds : int, optional
         How many trainings it is the mean of.
+
+    Examples
+    --------
+    >>> kp = paper_points("kws-lstm")[-1]
+    >>> isinstance(kp, Point) and kp.source
+    'papers'
     """
 
     source: Literal["papers", "ours"]

@@ -34,6 +34,13 @@ class Variant:
         What stands there.
     source : str
         Where.
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> kp = papers.result("mnist-lstm", "kp")
+    >>> papers.Variant(field="milliseconds", value=4.6, source="W") in kp.variants
+    True
     """
 
     field: str
@@ -114,6 +121,13 @@ class PaperNetwork(_Row):
         Run time on a HiKey 960.
     variants : tuple of Variant
         Where a number is printed again, and differently.
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> kws = papers.network("kws-lstm")
+    >>> kws.input_size, kws.steps, kws.hidden_size, kws.classes
+    (10, 25, 118, 12)
     """
 
     benchmark: str
@@ -152,6 +166,13 @@ class Decay:
     lengths : tuple of int
         As printed: not always as many as rates.
     rate : float, optional
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> kinds = {row.training.decay.kind for row in papers.results()}
+    >>> kinds <= {"divide", "rates", "LRD1"}
+    True
     """
 
     kind: Literal["divide", "rates", "LRD1"]
@@ -180,6 +201,13 @@ class Training:
     optimizer, initializer : str, optional
     max_norm, dropout : float, optional
     pruning_start, pruning_end : int, optional
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> pruned = papers.result("kws-lstm", "pruned").training
+    >>> 0 <= pruned.pruning_start < pruned.pruning_end <= pruned.length
+    True
     """
 
     unit: Literal["epochs", "steps"]
@@ -228,6 +256,14 @@ class PaperResult(_Row):
         The same quantities where they are printed differently.
     note : str
         What is odd about it.
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> small = papers.result("kws-lstm", "small")
+    >>> kp = papers.result("kws-lstm", "kp")
+    >>> kp.kilobytes < small.kilobytes and kp.top > small.top
+    True
     """
 
     benchmark: str
@@ -262,6 +298,13 @@ class EightBits:
     factor : float, optional
         Printed compression to the float32 baseline.
     note : str
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> baseline, kp = papers.eight_bits("kws-lstm")
+    >>> kp.technique == "kp" and kp.kilobytes_8 < kp.kilobytes_32
+    True
     """
 
     benchmark: str
@@ -303,6 +346,15 @@ class Gate:
         Shapes with as many parameters as Algorithm 4's, and more rank.
     same_size_rank : int, optional
     note : str
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> (gate,) = papers.gates("kws-lstm")
+    >>> gate.parameters == gate.a[0] * gate.a[1] + gate.b[0] * gate.b[1]
+    True
+    >>> (gate.a[0] * gate.b[0], gate.a[1] * gate.b[1]) == (gate.m, gate.n)
+    True
     """
 
     benchmark: str
@@ -367,6 +419,13 @@ class Decoded:
     rank_bound : int, optional
         The most a gate's matrix can have.
     note : str
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> (kp,) = papers.decoded("kws-lstm", "kp")
+    >>> kp.matches and round(kp.parameters[0] * 4 / 1024, 1) in kp.printed
+    True
     """
 
     benchmark: str
@@ -407,6 +466,13 @@ class Ratio:
         As printed, or as rounded here.
     source : str
     note : str
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> (ratio,) = papers.ratios("layer compression", "kws-lstm")
+    >>> round(ratio.numerator / ratio.denominator, 2) == ratio.value
+    True
     """
 
     name: str
@@ -439,6 +505,13 @@ class Claim:
     source : str
     note : str
         What is to be said about it.
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> (claim,) = papers.claims("kp", "condition number")
+    >>> claim.lower <= 3.0 <= claim.upper
+    True
     """
 
     key: str
@@ -467,6 +540,13 @@ class Fact:
     source : str
         "L ...", "W ...", "K", "P ..." for public code, "D" for derived.
     note : str
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> images = papers.fact("mnist", "training images")
+    >>> images.topic == "mnist" and isinstance(images.value, int)
+    True
     """
 
     topic: str
@@ -492,6 +572,13 @@ class Slip:
         What agrees with everything else; None if that cannot be said.
     text : str
         Why.
+
+    Examples
+    --------
+    >>> from kplib.experiments import papers
+    >>> slip = papers.slip("har1-parameters")
+    >>> slip.consistent in slip.printed
+    False
     """
 
     key: str

@@ -59,6 +59,12 @@ class QuantizedSize:
         That say where the entries of pruned weights are.
     packed_bytes : int
         Of the integers, each parameter filled up to whole bytes.
+
+    Examples
+    --------
+    >>> size = quantized_size(quantize(build("kws-lstm", "kp"), bits=4))
+    >>> isinstance(size, QuantizedSize) and size.bits
+    4
     """
 
     bits: int
@@ -123,6 +129,13 @@ class PrintedSize:
         The row.
     size : QuantizedSize
         Of the network that `kplib.build` makes.
+
+    Examples
+    --------
+    >>> isinstance(eight_bit_sizes()[0], PrintedSize)
+    True
+    >>> all(row.printed.kilobytes_8 > 0 for row in eight_bit_sizes())
+    True
     """
 
     printed: EightBits
@@ -170,6 +183,15 @@ class BitsResult:
         As of `QuantizedSize`.
     largest_error : float
         The largest relative error of a gate's matrix, Frobenius norm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kplib.data.sets import Sequences
+    >>> noise = np.random.default_rng(0).normal(size=(20, 25, 10)).astype(np.float32)
+    >>> results = accuracy_by_bits(build("kws-lstm", "kp"), Sequences(noise, np.zeros(20, int)))
+    >>> isinstance(results[0], BitsResult) and 0 <= results[0].accuracy <= 100
+    True
     """
 
     bits: int

@@ -36,6 +36,12 @@ class Recipe:
         Weights left of all the gates' ("pruned"); else 0.
     size : Size
         The parameters, counted as the papers count.
+
+    Examples
+    --------
+    >>> kp = recipe("kws-lstm", "kp")
+    >>> kp.technique, kp.hidden_size, kp.network.classes
+    ('kp', 118, 12)
     """
 
     network: Benchmark

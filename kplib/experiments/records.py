@@ -4,9 +4,49 @@
 (``.safetensors``) are the predictions on the test set and the trained weights. Both are written
 whole or not at all, the JSON last: where it is, the run is finished. Reading checks every name,
 type and shape, and unpickles nothing.
+
+What a training leaves, read again:
+
+>>> import tempfile
+>>> from kplib.experiments.tasks import adding, task_configuration
+>>> from kplib.experiments.training import train
+>>> data = adding(steps=7, train=20, validation=5, test=5)
+>>> configuration = task_configuration("adding-rnn", "baseline", length=2)
+>>> folder = tempfile.TemporaryDirectory()
+>>> stored = train(configuration, data, folder=folder.name)
+>>> isinstance(stored, StoredRun) and isinstance(stored.record, Record)
+True
+>>> [found.path == stored.path for found in iterate(Path(folder.name))]
+[True]
+>>> record = read(stored.path).record
+>>> record == stored.record
+True
+
+Its parts, and its arrays:
+
+>>> isinstance(record.data, UsedData) and record.data.examples
+{'train': 20, 'validation': 5, 'test': 5}
+>>> isinstance(record.network, Network) and record.network.hidden_size
+128
+>>> isinstance(record.curve, Curve) and record.curve.steps
+(1, 2)
+>>> isinstance(record.circumstances, Circumstances) and record.circumstances.threads
+1
+>>> isinstance(record.result, Result)
+True
+>>> bool(record.result.accuracy == 100 * np.mean(stored.predictions == stored.labels))
+True
+
+Written again elsewhere, it is the same:
+
+>>> with tempfile.TemporaryDirectory() as other:
+...     write(Path(other), record, stored.arrays).record == record
+True
+>>> folder.cleanup()
 """
 
 import hashlib
+import importlib.util
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -14,6 +54,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+
+from kplib.errors import MissingExtraError
+
+if importlib.util.find_spec("safetensors") is None:
+    raise MissingExtraError("safetensors", "nn")
 
 import numpy as np
 import safetensors.numpy

@@ -3,6 +3,43 @@
 A table holds what may be compared: networks of one size class that were trained alike on the same
 data. What was not trained as long as in the papers says so; a set that lacks seeds says so; a
 training that diverged is listed, and counts.
+
+The tables of two techniques, trained on noise for one step:
+
+>>> import tempfile
+>>> from kplib.data.sets import DataSet, Sequences
+>>> from kplib.experiments.configuration import default_configuration
+>>> from kplib.experiments.run_sets import protocols, run_sets
+>>> from kplib.experiments.training import train
+>>> rng = np.random.default_rng(0)
+>>> part = Sequences(rng.normal(size=(20, 16, 16)).astype(np.float32), np.arange(20) % 10)
+>>> data = DataSet("usps", tuple("0123456789"), part, part, part)
+>>> folder = tempfile.TemporaryDirectory()
+>>> for technique in ("lmf", "kp"):
+...     setting = default_configuration("usps-fastrnn", technique).with_length(1)
+...     run = train(setting, data, folder=folder.name)
+>>> sets = run_sets(Path(folder.name))
+>>> [(protocol, alike)] = protocols(sets).items()
+>>> [row.name for row in accuracy_table(alike, protocol).rows]
+['low rank', 'Kronecker']
+>>> [row.name for row in difference_table(alike, protocol).rows]
+['low rank']
+>>> len(protocol_tables(sets))
+2
+>>> len(summary_table(sets).rows) > 0
+True
+>>> len(tables(Path(folder.name))) > 2
+True
+
+What departs from the papers has a table of its own:
+
+>>> from kplib.experiments import variant_training
+>>> from kplib.experiments.variants import configured
+>>> setting = configured("usps-fastrnn", "kp", variant="rank-24").with_length(1)
+>>> run = variant_training.train(setting, data, folder=folder.name)
+>>> len(variants_table(run_sets(Path(folder.name))).rows)
+1
+>>> folder.cleanup()
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,40 @@
-"""Records that belong together: the seeds of one training, and the trainings to be compared."""
+"""Records that belong together: the seeds of one training, and the trainings to be compared.
+
+Two techniques on noise, two seeds each:
+
+>>> import tempfile
+>>> from kplib.data.sets import DataSet, Sequences
+>>> from kplib.experiments.training import train
+>>> rng = np.random.default_rng(0)
+>>> part = Sequences(rng.normal(size=(20, 16, 16)).astype(np.float32), np.arange(20) % 10)
+>>> data = DataSet("usps", tuple("0123456789"), part, part, part)
+>>> folder = tempfile.TemporaryDirectory()
+>>> for technique in ("lmf", "kp"):
+...     for seed in (0, 1):
+...         setting = default_configuration("usps-fastrnn", technique, seed=seed).with_length(1)
+...         run = train(setting, data, folder=folder.name)
+>>> sets = run_sets(Path(folder.name))
+>>> [(each.configuration.technique, each.seeds) for each in sets]
+[('lmf', (0, 1)), ('kp', (0, 1))]
+>>> all(isinstance(each, RunSet) for each in sets)
+True
+
+They were trained alike on the same data, at the same compression, so they may be compared:
+
+>>> [(protocol, alike)] = protocols(sets).items()
+>>> isinstance(protocol, Protocol) and alike == sets
+True
+>>> gain = difference(sets[1], sets[0])
+>>> isinstance(gain, Interval) and gain.low <= gain.value <= gain.high
+True
+
+The plan behind the recorded results has more:
+
+>>> from kplib.experiments.plans import RECORDED_PLAN, read_plan
+>>> len(untrained(read_plan(RECORDED_PLAN), sets, "usps-fastrnn")) > 0
+True
+>>> folder.cleanup()
+"""
 
 import json
 from collections import Counter

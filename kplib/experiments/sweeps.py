@@ -52,6 +52,12 @@ class Setting:
         As of `kplib.experiments.training.train`.
     command : str, optional
         For the records.
+
+    Examples
+    --------
+    >>> from kplib.experiments.tasks import load
+    >>> Setting(folder=Path("runs")).load is load
+    True
     """
 
     folder: Path
@@ -72,6 +78,14 @@ def local_client(workers: int = 2) -> Iterator[distributed.Client]:
     Yields
     ------
     distributed.Client
+
+    Examples
+    --------
+    A script that calls it needs ``if __name__ == "__main__":``, since the workers import it.
+
+    >>> with local_client(workers=1) as client:
+    ...     client.submit(pow, 2, 10).result()
+    1024
     """
     with (
         dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),  # no queues at workers
@@ -113,10 +127,29 @@ def sweep(
     -----
     The order is the plan's, seed after seed, so that a sweep that is cut has as many seeds of one
     technique as of another. A run that raises is tried once more.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from kplib.data import DataSet, Sequences
+    >>> from kplib.experiments.plans import Plan, Sweep
+    >>> part = Sequences(np.ones((20, 16, 16), np.float32), np.arange(20) % 10)
+    >>> data = DataSet("usps", tuple("0123456789"), part, part, part)
+    >>> one = Sweep(benchmark="usps-fastrnn", techniques=("kp",), seeds=(0,), length=1)
+    >>> here = {"processes": False, "threads_per_worker": 1, "dashboard_address": None}
+    >>> with (
+    ...     tempfile.TemporaryDirectory() as folder,
+    ...     distributed.Client(n_workers=1, **here) as client,
+    ... ):
+    ...     setting = Setting(folder=Path(folder), load=lambda name, **options: data)
+    ...     failed = sweep(Plan(sweeps=(one,)), client, setting, report=lambda line: None)
+    >>> failed
+    {}
     """
     stages = _stages(plan)
     total = sum(len(stage.tuning) + len(stage.final) for stage in stages)
-    submitted: dict[distributed.Future, tuple[_Stage, _Task]] = {}
+    submitted: dict[distributed.Future[Any], tuple[_Stage, _Task]] = {}
     failed: dict[str, BaseException] = {}
     done = distributed.as_completed(raise_errors=False)
 

@@ -199,6 +199,14 @@ def pixel_mnist(
         If `side` is another.
     DataError
         If a file of MNIST is missing or not as published.
+
+    Examples
+    --------
+    >>> try:
+    ...     pixel_mnist(side=10)
+    ... except ValueError as error:
+    ...     "10" in str(error)
+    True
     """
     if side not in (7, 14, 28):
         raise ValueError(f"side must be 7, 14 or 28, found {side}")

@@ -36,6 +36,12 @@ class Group:
         who print no answers of their networks.
     missing : tuple of str
         Techniques that the benchmark has and the group has not.
+
+    Examples
+    --------
+    >>> means = trade_off("kws-lstm").means
+    >>> isinstance(means, Group) and means.best(15) in means.points
+    True
     """
 
     name: str
@@ -119,6 +125,12 @@ class TradeOff:
         training. Empty if there is no record.
     title : str, optional
         The benchmark's if not given: for networks that are no benchmark's.
+
+    Examples
+    --------
+    >>> keywords = trade_off("kws-lstm")
+    >>> isinstance(keywords, TradeOff) and keywords.benchmark
+    'kws-lstm'
     """
 
     benchmark: str

@@ -3,6 +3,38 @@
 Nothing random has a state: the order of the examples, their variants and the dropout are functions
 of the seed and the step (`kplib.experiments.batches`). With the same number of threads on the same
 machine, a run that was killed and resumed gives the same bits as one that was not.
+
+A training in full, of two steps:
+
+>>> import tempfile
+>>> from kplib.experiments.tasks import adding, task_configuration
+>>> data = adding(steps=7, train=20, validation=5, test=5)
+>>> configuration = task_configuration("adding-rnn", "baseline", length=2)
+>>> folder = tempfile.TemporaryDirectory()
+>>> stored = train(configuration, data, folder=folder.name)
+>>> recorded(configuration, Path(folder.name))
+True
+>>> checkpoint_path(Path(folder.name), configuration).exists()  # only while it runs
+False
+
+The network of the record is the one that was tested:
+
+>>> model = load_network(stored)
+>>> x = torch.from_numpy(data.test.x)
+>>> predict(model, x).tolist() == stored.predictions.tolist()
+True
+>>> loss, logits = cross_entropy(model, x, torch.from_numpy(data.test.y))
+>>> logits.shape
+torch.Size([5, 2])
+
+A network that something was done to since is tested, and not trained:
+
+>>> from dataclasses import replace
+>>> changed = replace(configuration, variant="cut")
+>>> model.head.weight.data[:, ::2] = 0
+>>> evaluate(changed, data, model, folder=folder.name).record.curve.steps
+()
+>>> folder.cleanup()
 """
 
 import datetime
@@ -19,9 +51,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from kplib.bench import machine
+from kplib.errors import MissingExtraError
 from kplib.experiments.batches import Batches, OutputDropout, fingerprint, on_device
 from kplib.experiments.benchmarks import benchmark
 from kplib.experiments.build import build, with_initial_values
@@ -375,6 +407,10 @@ class _Run:
 
     def fit(self, objective: Objective, *, progress: bool, checkpoint_seconds: float) -> None:
         """Train to the end: a period of steps, a look at the validation set, now and then save."""
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            raise MissingExtraError("tqdm", "data") from None
         course, saved = self.course, time.monotonic()
         bar = tqdm(
             total=self.steps, initial=course.step, desc=self.configuration.path, unit="step",

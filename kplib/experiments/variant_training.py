@@ -98,6 +98,15 @@ def with_unitary_penalty(weight: float) -> Objective:
     References
     ----------
     Jose, Cisse and Fleuret, "Kronecker Recurrent Units" (arXiv:1705.10142): a soft constraint.
+
+    Examples
+    --------
+    >>> from kplib.nn import RNN, Classifier, KroneckerChain
+    >>> model = Classifier(RNN(3, 16, weight=KroneckerChain(4)), nn.Linear(16, 2))
+    >>> x, y = torch.randn(9, 5, 3), torch.tensor([0, 1, 0, 1, 0])
+    >>> loss, logits = with_unitary_penalty(0.1)(model, x, y)
+    >>> torch.allclose(loss, nn.functional.cross_entropy(logits, y), atol=1e-6)  # unitary at first
+    True
     """
     if not weight >= 0:
         raise ValueError(f"the weight of the penalty must be at least 0, found {weight:g}")
@@ -159,6 +168,19 @@ def train(
     and of these the best by validation. A network that *starts* at a baseline starts at one that
     was trained as long as it will be itself, so that both have half of the time in all. The
     teacher's logits are computed once, for every example and every variant of it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from kplib.data.sets import DataSet, Sequences
+    >>> from kplib.experiments.variants import configured
+    >>> part = Sequences(np.ones((20, 16, 16), np.float32), np.arange(20) % 10)
+    >>> data = DataSet("usps", tuple("0123456789"), part, part, part)
+    >>> setting = configured("usps-fastrnn", "kp", variant="rank-24").with_length(1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     train(setting, data, folder=folder).record.configuration.variant
+    'rank-24'
     """
     folder = Path(folder)
     if training.recorded(configuration, folder):
@@ -233,6 +255,16 @@ def teacher_logits(teacher: Classifier, data: "DataSet") -> Tensor:
     -------
     Tensor, shape (N, outputs) or (V * N, outputs)
         In the order that `kplib.experiments.batches.Batches` wants, on the CPU.
+
+    Examples
+    --------
+    >>> from kplib import build
+    >>> import numpy as np
+    >>> from kplib.data.sets import DataSet, Sequences
+    >>> part = Sequences(np.ones((20, 16, 16), np.float32), np.arange(20) % 10)
+    >>> data = DataSet("usps", tuple("0123456789"), part, part, part)
+    >>> teacher_logits(build("usps-fastrnn", "baseline"), data).shape
+    torch.Size([20, 10])
     """
     x = (
         data.train.x

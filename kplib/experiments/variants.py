@@ -66,6 +66,12 @@ class Variant:
         `with_unitary_penalty`.
     starts_trained : bool
         Whether it starts as near to a trained baseline as its technique can come.
+
+    Examples
+    --------
+    >>> higher_rank = variant("usps-fastrnn", "kp", "rank-24")
+    >>> isinstance(higher_rank, Variant) and ("usps-fastrnn", "kp") in higher_rank.where
+    True
     """
 
     name: str

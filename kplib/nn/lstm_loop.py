@@ -4,7 +4,7 @@ Autograd records some thirty calls a step, and keeps as many tensors. Here a ste
 buffers, its gradient fourteen, and the gradients of the factors are taken of several steps at once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -79,8 +79,8 @@ def lstm_loop(
     """
     tensors = (A, B, bias, x, h, c)
     keeps = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    result: tuple[Tensor, Tensor, Tensor] = _Loop.apply(shape, reverse, keeps, *tensors)
-    return result
+    apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _Loop.apply
+    return apply(shape, reverse, keeps, *tensors)
 
 
 class _Loop(torch.autograd.Function):

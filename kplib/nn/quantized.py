@@ -176,6 +176,14 @@ class QuantizedModel(Generic[Model]):
         Of every parameter that is quantized, by its name in `model`.
     scheme : Scheme
         How it was done.
+
+    Examples
+    --------
+    >>> from kplib.nn import LSTM
+    >>> layer = LSTM(10, 118)
+    >>> quantized = quantize(layer, bits=8)
+    >>> quantized.nbytes < sum(4 * p.numel() for p in layer.parameters())
+    True
     """
 
     model: Model
@@ -345,6 +353,14 @@ def finish_qat(model: Model) -> QuantizedModel[Model]:
     ------
     ValueError
         If the model is not prepared.
+
+    Examples
+    --------
+    >>> from kplib.nn import GRU
+    >>> prepared = prepare_qat(GRU(10, 154), bits=4)
+    >>> x = torch.randn(25, 1, 10)
+    >>> torch.equal(finish_qat(prepared).model(x)[0], prepared(x)[0])
+    True
     """
     schemes = [m.scheme for m in model.modules() if isinstance(m, FakeQuantize)]
     if not schemes:
@@ -591,6 +607,14 @@ class GateError:
     bound : float
         The most that it can be with the errors that the stored matrices have: `product_error_bound`
         of the factors', where the gate is a product; equal to `error` where it is stored as it is.
+
+    Examples
+    --------
+    >>> from kplib.nn import LSTM
+    >>> layer = LSTM(10, 118)
+    >>> first = gate_errors(layer, quantize(layer).model)[0]
+    >>> first.cell, first.gate, first.error <= first.bound
+    ('cells.l0', 0, True)
     """
 
     cell: str

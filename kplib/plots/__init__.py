@@ -5,15 +5,17 @@ the text around it, with a title and a description for those who do not see it. 
 colours of `PALETTE`, which read on white and on black and stay apart for colour-blind readers;
 markers and labels say the same once more. Importing this module changes no setting of matplotlib.
 
-Needs matplotlib, of the extra ``book``.
+Needs matplotlib and torch, of the extra ``book``.
 """
+
+import importlib.util
 
 from kplib.errors import MissingExtraError
 
-try:
-    import matplotlib  # noqa: F401  (only to give the error that names the extra)
-except ImportError:
-    raise MissingExtraError("matplotlib", "book") from None
+if importlib.util.find_spec("matplotlib") is None:
+    raise MissingExtraError("matplotlib", "book")
+if importlib.util.find_spec("torch") is None:
+    raise MissingExtraError("torch", "book")
 
 from kplib.plots.bits import accuracy_by_bits, bits_changes, rounding_grids, stored_times
 from kplib.plots.board import (

@@ -52,6 +52,17 @@ class Pattern:
         of a line are drawn to the same scale.
     largest : float, optional
         The size of entry that gets the full colour. By default the largest one of this matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kplib.plots import Pattern, patterns
+    >>> A, B = np.eye(2), np.ones((2, 3))
+    >>> W = Pattern(np.kron(A, B), "W", block=(2, 3))
+    >>> line = [Pattern(A, "A"), "⊗", Pattern(B, "B"), "=", W]
+    >>> picture = patterns(line, title="A product", description="One block for each entry of A.")
+    >>> picture.svg.startswith("<svg")
+    True
     """
 
     values: ArrayLike

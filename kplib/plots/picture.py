@@ -34,6 +34,17 @@ class Picture:
     -----
     In a notebook an object of this class is shown by being the last line of a cell. An ``<img>``
     cannot take over the colour of a page's text, so the page gets the SVG itself.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from kplib.plots import Picture, use_style
+    >>> with use_style():
+    ...     figure, axes = plt.subplots(figsize=(3.75, 2))
+    ...     line = axes.plot([1, 2, 4, 8])
+    >>> picture = Picture(figure, title="Powers of 2", description="Each is twice the last.")
+    >>> "Each is twice the last" in picture.svg and b"PNG" in picture.png[:4]
+    True
     """
 
     def __init__(self, figure: Figure, title: str, description: str) -> None:

@@ -3,15 +3,17 @@
 Each widget answers one question, which is its caption. All of its logic is in one ES module, so
 that a page needs neither a kernel nor a network; Python checks the input and shares the state.
 
-Needs anywidget, of the extra ``book``.
+Needs anywidget and torch, of the extra ``book``.
 """
+
+import importlib.util
 
 from kplib.errors import MissingExtraError
 
-try:
-    import anywidget  # noqa: F401
-except ImportError:
-    raise MissingExtraError("anywidget", "book") from None
+if importlib.util.find_spec("anywidget") is None:
+    raise MissingExtraError("anywidget", "book")
+if importlib.util.find_spec("torch") is None:
+    raise MissingExtraError("torch", "book")
 
 from kplib.widgets.accuracy import AccuracyExplorer
 from kplib.widgets.budget import MemoryBudget

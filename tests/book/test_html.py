@@ -185,24 +185,10 @@ def topics_by_name(html: Path) -> dict[str, list[Path]]:
     return found
 
 
-# What other names return, shown in the examples of those.
-RESULTS = {
-    "kplib.engine.CompiledNetwork",
-    "kplib.experiments.Device",
-    "kplib.kernels.KernelFallbackWarning",
-    "kplib.nn.Compression",
-    "kplib.plots.Pattern",
-    "kplib.plots.Picture",
-    "kplib.spectra.LogDeterminant",
-}
-
-
 def needs_example(name: str) -> bool:
-    """Whether it is called: tables of constants and the records that functions return are not."""
+    """Whether it is a class or a function: tables of constants have none."""
     module, _, attribute = name.rpartition(".")
-    value = getattr(importlib.import_module(module), attribute)
-    is_record = inspect.isclass(value) and module == "kplib.experiments.papers"
-    return callable(value) and not is_record and name not in RESULTS
+    return callable(getattr(importlib.import_module(module), attribute))
 
 
 def test_every_public_name_has_docstring_and_example_on_one_topic_page(html: Path):

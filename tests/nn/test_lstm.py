@@ -509,6 +509,8 @@ def test_double_and_inference():
     assert output.dtype == torch.float64
 
 
+# Of torch, about this one version of Python and no other.
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")
 def test_torch_compile():
     # aot_eager: traced as for any backend, without the minutes of generating code
     layer = LSTM(9, 12, bidirectional=True)

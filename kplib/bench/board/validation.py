@@ -78,7 +78,7 @@ def _date(value: Any) -> str:
     return ""
 
 
-Fields = Mapping[str, Check | tuple]
+Fields = Mapping[str, Check | tuple[Any, ...]]
 """What an object has: a check a field; (fields,) for an object; (check or fields, low, high) for a
 list of so many."""
 
@@ -228,7 +228,7 @@ def _object(value: object, fields: Fields, where: str) -> Iterator[str]:
             yield from _field(entry, fields[name], f"{place}{name}")
 
 
-def _field(value: object, wanted: Check | tuple, where: str) -> Iterator[str]:
+def _field(value: object, wanted: Check | tuple[Any, ...], where: str) -> Iterator[str]:
     if not isinstance(wanted, tuple):
         if wrong := wanted(value):
             yield f"{where} {wrong}"

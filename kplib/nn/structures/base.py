@@ -192,7 +192,19 @@ class Weight(nn.Module, ABC):
 
 
 class Structure(ABC):
-    """A frozen description of how gate matrices are made; ``build`` makes the trainable weight."""
+    """A frozen description of how gate matrices are made; ``build`` makes the trainable weight.
+
+    Examples
+    --------
+    >>> from kplib.nn import GRU, Dense, Kronecker
+    >>> from kplib.nn.structures import Structure
+    >>> all(isinstance(structure, Structure) for structure in (Dense(), Kronecker()))
+    True
+    >>> Kronecker().build(gates=3, rows=154, columns=164).matrix().shape
+    torch.Size([3, 154, 164])
+
+    A structure of your own: see `Weight`.
+    """
 
     @property
     def is_complex(self) -> bool:

@@ -385,6 +385,13 @@ class KroneckerChainWeight(SplitWeight):
         Makes W_x.
     hidden : ChainWeight
         Makes W_h: ``shapes``, ``factors``, ``singular_values()``.
+
+    Examples
+    --------
+    >>> from kplib.nn import RNN, KroneckerChain
+    >>> weight = RNN(10, 64, weight=KroneckerChain(6)).weight
+    >>> weight.hidden.rows, weight.matrix().shape
+    (64, torch.Size([1, 64, 74]))
     """
 
     kind = "kronecker_chain"

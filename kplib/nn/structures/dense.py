@@ -66,6 +66,12 @@ class DenseWeight(Weight):
     ----------
     W : torch.nn.Parameter, shape (gates, rows, columns)
         The gate matrices.
+
+    Examples
+    --------
+    >>> weight = DenseWeight(4, 118, 128)
+    >>> weight.matrix().shape
+    torch.Size([4, 118, 128])
     """
 
     kind = "dense"

@@ -162,6 +162,16 @@ class HybridForCompression(Structure):
     the size is not monotone in r. Taken is the largest gate, r * n + m1 * n1 + m2 * n2 parameters,
     that compresses at least as asked for: the closest to it from above. Of equal ones, the one
     with fewer dense rows.
+
+    Examples
+    --------
+    >>> from kplib.nn import Hybrid
+    >>> structure = Hybrid.for_compression(10)
+    >>> isinstance(structure, HybridForCompression)
+    True
+    >>> weight = structure.build(gates=4, rows=118, columns=128)
+    >>> 4 * 118 * 128 / weight.params >= 10
+    True
     """
 
     compression: float
@@ -241,6 +251,14 @@ class HybridWeight(Weight):
         The right factors.
     shape : FactorShape
         The shapes of one gate's factors.
+
+    Examples
+    --------
+    >>> weight = HybridWeight(4, 6, FactorShape(28, 8, 4, 16))
+    >>> weight.matrix().shape
+    torch.Size([4, 118, 128])
+    >>> torch.equal(weight.matrix()[:, :6], weight.D)
+    True
     """
 
     kind = "hybrid"

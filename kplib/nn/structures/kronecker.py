@@ -161,6 +161,14 @@ class KroneckerSumWeight(Weight):
         The right factors.
     shape : FactorShape
         The shapes of one product's factors.
+
+    Examples
+    --------
+    >>> weight = KroneckerSumWeight(4, FactorShape(59, 8, 2, 16), terms=2)
+    >>> W = weight.matrix()[0]
+    >>> products = [torch.kron(A, B) for A, B in zip(weight.A[0], weight.B[0], strict=True)]
+    >>> torch.allclose(W, sum(products), atol=1e-6)
+    True
     """
 
     kind = "kronecker_sum"
@@ -258,6 +266,12 @@ class KroneckerWeight(KroneckerSumWeight):
         The right factors.
     shape : FactorShape
         The shapes of one gate's factors.
+
+    Examples
+    --------
+    >>> weight = KroneckerWeight(4, FactorShape(59, 8, 2, 16))
+    >>> torch.allclose(weight.matrix()[3], torch.kron(weight.A[3], weight.B[3]))
+    True
     """
 
     kind = "kronecker"
@@ -291,6 +305,13 @@ class StackedKroneckerWeight(Weight):
         For each stack, (terms, m1, n1) and (terms, m2, n2).
     shapes : tuple of FactorShape
         As given.
+
+    Examples
+    --------
+    >>> weight = StackedKroneckerWeight([4], [FactorShape(118, 8, 4, 16)])
+    >>> product = torch.kron(weight.A[0][0], weight.B[0][0])
+    >>> torch.allclose(weight.matrix().reshape(472, 128), product)
+    True
     """
 
     kind = "stacked_kronecker"

@@ -149,6 +149,15 @@ class LowRankForSize(Structure):
         If `params` is not a positive integer; from ``build``, if rank 1 takes more.
     ValueError
         If `init` or `match` is not among those of `LowRank`.
+
+    Examples
+    --------
+    >>> from kplib.nn import LowRank
+    >>> structure = LowRank.for_size(2016)
+    >>> isinstance(structure, LowRankForSize)
+    True
+    >>> structure.build(gates=4, rows=118, columns=128).params <= 2016
+    True
     """
 
     params: int
@@ -224,6 +233,14 @@ class LowRankWeight(Weight):
         The left factors, cut into gates.
     V : torch.nn.Parameter, shape (number of stacks, rank, columns)
         The right factors.
+
+    Examples
+    --------
+    >>> weight = LowRankWeight([4], 118, 128, rank=10)
+    >>> weight.U.shape, weight.V.shape
+    (torch.Size([4, 118, 10]), torch.Size([1, 10, 128]))
+    >>> torch.allclose(weight.matrix()[2], weight.U[2] @ weight.V[0], atol=1e-6)
+    True
     """
 
     kind = "low_rank"

@@ -109,6 +109,14 @@ class SparseWeight(Weight):
         False where an entry is pruned; a buffer, saved with the state.
     target_density : float
         As given.
+
+    Examples
+    --------
+    >>> from kplib.nn import LSTM, Sparse, prune
+    >>> layer = LSTM(10, 118, weight=Sparse(0.1))
+    >>> left = prune(layer, 0.1)
+    >>> int(layer.weight.mask.sum()) == int((layer.weight.matrix() != 0).sum()) == left
+    True
     """
 
     kind = "sparse"

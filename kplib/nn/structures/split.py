@@ -22,6 +22,14 @@ class SplitWeight(Weight):
     ----------
     input, hidden : Weight
         As given. Both products are ready apart: W_x of all steps at once, W_h step by step.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from kplib.nn.structures import DenseWeight
+    >>> weight = SplitWeight(DenseWeight(4, 6, 3), DenseWeight(4, 6, 6))
+    >>> torch.equal(weight.matrix(), torch.cat([weight.input.matrix(), weight.hidden.matrix()], -1))
+    True
     """
 
     kind = "split"
@@ -83,6 +91,13 @@ class ComplexWeight(Weight):
     ----------
     parts : Weight
         As given; the parameters are real numbers, two for every complex one.
+
+    Examples
+    --------
+    >>> from kplib.nn.structures import DenseWeight
+    >>> weight = ComplexWeight(DenseWeight(2, 6, 9))
+    >>> weight.matrix().shape, weight.matrix().is_complex()
+    (torch.Size([1, 6, 9]), True)
     """
 
     kind = "complex"
