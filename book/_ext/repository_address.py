@@ -1,7 +1,8 @@
 """Sphinx extension: the repository's public address, from the one file that holds it.
 
 ``[project.urls]`` of ``pyproject.toml`` has ``Repository`` (for the Binder, issue and edit buttons)
-and ``Documentation`` (for canonical links). Whoever forks the book changes them there only.
+and ``Documentation`` (for canonical links). Whoever forks the book changes them there only. In a
+page, ``{commands}`` is a block of commands in which REPOSITORY stands for that address.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
 
 
 def read_urls(pyproject: Path) -> tuple[str, str]:
@@ -32,7 +35,20 @@ def set_addresses(app: Sphinx, config: Config) -> None:
     config.html_baseurl = pages
 
 
+class Commands(SphinxDirective):
+    """The directive ``{commands}``: what to type, with the repository's address put in."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Make a block of code."""
+        address = self.config.html_theme_options["repository_url"]
+        text = "\n".join(self.content).replace("REPOSITORY", address)
+        return [nodes.literal_block(text, text, language="bash")]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
+    app.add_directive("commands", Commands)
     app.connect("config-inited", set_addresses)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

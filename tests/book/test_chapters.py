@@ -129,15 +129,18 @@ def test_what_is_glued_is_what_is_shown(chapter):
         assert [s for s in shown if not any(p.fullmatch(s) for p in patterns.values())] == []
 
 
-def test_the_contents_and_the_cover_name_every_chapter():
+def test_the_contents_name_every_chapter():
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     files = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
     expected = [f"book/chapters/{path.stem}" for path in CHAPTERS]
     assert [file for file in files if file.startswith("book/chapters/")] == expected
-    cover = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
-    stands = cover[cover.index("Here now") : cover.index("Being written")]
-    linked = re.findall(r"\{doc\}`(chapters/[^`]+)`", stands)
-    assert linked == [f"chapters/{path.stem}" for path in CHAPTERS]
+
+
+def test_the_time_is_that_of_reading(chapter, load):
+    box = re.search(r":::\{admonition\} Before you start\n(.*?)^:::", chapter, re.S | re.M)
+    minutes = int(re.search(r"\*\*Time\*\*: (\d+) minutes", box[1])[1])
+    assert minutes % 5 == 0
+    assert abs(minutes - load("book/_ext/book_map.py").reading_minutes(chapter)) < 5
 
 
 def test_the_sidebar_numbers_the_chapters_and_names_them_as_they_name_themselves():
