@@ -92,7 +92,7 @@ def rooms() -> Picture:
 
     Raises
     ------
-    graphlib.CycleError
+    ValueError
         If rooms import each other in a circle.
 
     Examples
