@@ -20,14 +20,14 @@ ROOT = Path(kplib.__file__).parents[1]
 PAGE = ROOT / "book" / "architecture.md"
 # A room may import from rooms of its own floor and of those below.
 FLOORS = [
-    {"algebra"},
-    {"kernels"},
-    {"nn"},
-    {"engine", "data", "origin"},
-    {"experiments"},
-    {"bench"},
-    {"plots", "widgets"},
-    {"cli"},
+    ("algebra",),
+    ("kernels",),
+    ("nn",),
+    ("engine", "data", "origin"),
+    ("experiments",),
+    ("bench",),
+    ("plots", "widgets"),
+    ("cli",),
 ]
 IMPORTS = module_imports()
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -115,7 +115,7 @@ def rooms() -> Picture:
         ax.set(xlim=(0, WIDTH), ylim=(0, height))
         ax.set_axis_off()
         for name, others in imports.items():
-            for other in others - _below(imports, others):
+            for other in sorted(others - _below(imports, others)):
                 _arrow(ax, places[name], places[other])
         for name, place in places.items():
             _draw_room(ax, _WORDS.get(name, name), place)
