@@ -9,5 +9,6 @@ settings.register_profile(
     max_examples=int(os.environ.get("KPLIB_FUZZ", "25")),
     deadline=None,  # the machine may be busy
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    derandomize="KPLIB_FUZZ" not in os.environ,
     print_blob=True,
 )
