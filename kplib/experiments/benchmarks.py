@@ -11,6 +11,8 @@ from kplib.experiments.cells import CELLS
 
 __all__ = ["BENCHMARKS", "TASKS", "Benchmark", "benchmark"]
 
+_MOST_LAYERS = 1_000  # what a damaged record may ask for is not built, but refused
+
 _COUNTS = ("input_size", "hidden_size", "steps", "classes", "layers", "kp_hidden_size", "kp_layers")
 
 
@@ -109,6 +111,11 @@ class Benchmark:
         tuple of (int, int)
             One (m, n) a layer. From the second on, the inputs are the states of all directions.
 
+        Raises
+        ------
+        ValueError
+            If a number is no positive integer, or there are more than 1,000 layers.
+
         Examples
         --------
         >>> BENCHMARKS["kws-gru"].gate_shapes(layers=2)
@@ -120,6 +127,8 @@ class Benchmark:
             else positive_integer("hidden_size", hidden_size)
         )
         count = self.layers if layers is None else positive_integer("layers", layers)
+        if count > _MOST_LAYERS:
+            raise ValueError(f"layers must be at most {_MOST_LAYERS:,}, found {count:,}")
         inputs = [self.input_size] + [self.directions * h] * (count - 1)
         return tuple((h, i + h) for i in inputs)
 

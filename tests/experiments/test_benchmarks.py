@@ -187,3 +187,9 @@ assert not {"matplotlib", "cppyy", "scipy.optimize"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_more_layers_than_memory_are_refused():
+    for layers in (1001, 4_398_046_511_104, 2**63 + 1):
+        with pytest.raises(ValueError, match=rf"layers must be at most 1,000, found {layers:,}"):
+            BENCHMARKS["usps-fastrnn"].gate_shapes(layers=layers)
