@@ -18,6 +18,7 @@ _MAX_MEMBER_BYTES = 128 << 20
 _BROKEN = (
     OSError,
     EOFError,
+    IndexError,  # zipfile's, of a member without a name
     OverflowError,
     RuntimeError,
     ValueError,
@@ -82,7 +83,13 @@ def _zip_members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, byt
                 name = _checked(path, member.filename, member.file_size)
                 if stat.S_ISLNK(member.external_attr >> 16):
                     raise DataError(f"{path}: {name} is a link or a device, not a file")
-                yield name, archive.read(member) if name in wanted else None
+                content = archive.read(member) if name in wanted else None
+                # Of a stream that ends early zipfile does not compare the CRC.
+                if content is not None and len(content) != member.file_size:
+                    raise DataError(
+                        f"{path}: {name} has {len(content):,} of {member.file_size:,} bytes"
+                    )
+                yield name, content
 
 
 def _tar_members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes | None]]:

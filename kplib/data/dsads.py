@@ -127,7 +127,8 @@ def load(
     Returns
     -------
     DataSet
-        ``(segments, 125, 45)``, 19 classes. Their groups are the subjects, 1 to 8.
+        ``(segments, 125, 45)``, 19 classes. Their groups are the recordings, one of each activity
+        and subject, which the segments are cut from: 19 * subject + activity.
 
     Raises
     ------
@@ -151,8 +152,10 @@ def load(
     standardize = Standardization.of(segments.x[in_part["train"]].astype(np.float32))
 
     def sequences(name: str) -> Sequences:
-        x = standardize(segments.x[in_part[name]].astype(np.float32))
-        return Sequences(x, segments.activity[in_part[name]], segments.subject[in_part[name]])
+        chosen = in_part[name]
+        activity = segments.activity[chosen]
+        recording = len(ACTIVITIES) * segments.subject[chosen] + activity
+        return Sequences(standardize(segments.x[chosen].astype(np.float32)), activity, recording)
 
     return DataSet(
         name="dsads",

@@ -42,7 +42,7 @@ What departs from the papers has a table of its own:
 >>> folder.cleanup()
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +79,7 @@ __all__ = [
 _REFERENCES = ("kp", "hkp")  # what the others are compared with
 _NONE = ("–",)
 _FEW = 3  # seeds
+_GROUPS = {"keywords": "speaker", "dsads": "recording"}  # what a data set's test items come from
 
 
 def tables(
@@ -239,15 +240,21 @@ def _doubts(sets: Iterable[RunSet]) -> Iterator[str]:
     sets = list(sets)
     counts = {len(one.runs) for one in sets}
     words = "Interval: 95%, from a bootstrap over seeds and test items"
+    data = sets[0].runs[0].record.data
+    source = _GROUPS.get(data.name, "group")
     groups = None if sets[0].groups is None else len(np.unique(sets[0].groups))
     if sets[0].drawn_groups is not None:
-        words += f", of which those of one speaker are drawn together ({groups:,} groups)"
+        words += f", of which those of one {source} are drawn together ({groups:,} groups)"
     few = max((count for count in counts if count <= _FEW), default=0)
     yield f"{words}; of {few} seeds too narrow where they differ much." if few > 1 else f"{words}."
     if 1 in counts:
         yield "Of one seed it says what other test items would do, not what other seeds would."
     if groups is not None and sets[0].drawn_groups is None:
-        yield f"All test items are of {groups} people: what others would do, it does not say."
+        yield f"All test items are of {groups} {source}s: what others would do, it does not say."
+    split = data.protocol.get("split")
+    if isinstance(split, Mapping) and split.get("by") == "subject":
+        people = len(split["test"])
+        yield f"All test items are of {people} people: what others would do, it does not say."
 
 
 def _schedule_note(sets: Sequence[RunSet], protocol: Protocol) -> str:

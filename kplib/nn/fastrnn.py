@@ -26,8 +26,9 @@ class FastRNN(Recurrent):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, batch_first, dropout, bidirectional, weight, method,
-    device, dtype
+    input_size, hidden_size, num_layers, batch_first, dropout, bidirectional
+        As of `LSTM`.
+    weight, method, device, dtype
         As of `LSTM`.
     bias : "one" or bool, optional
         ``"one"``, the default: the published single vector, which starts at 1; True: two, whose

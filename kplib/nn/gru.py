@@ -31,8 +31,9 @@ class GRU(Recurrent):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, batch_first, dropout, bidirectional, weight, method,
-    device, dtype
+    input_size, hidden_size, num_layers, batch_first, dropout, bidirectional
+        As of `LSTM`.
+    weight, method, device, dtype
         As of `LSTM`.
     bias : bool or "one", optional
         True: two vectors a gate, as in PyTorch, whose second one of the candidate is c_n above;

@@ -64,9 +64,10 @@ class RNN(Recurrent):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, weight, method,
-    device, dtype
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
         As of `LSTM`; ``bias="one"`` starts at 0.
+    weight, method, device, dtype
+        As of `LSTM`.
     nonlinearity : {"tanh", "relu", "modrelu"}, optional
         The function phi, by default tanh, or `modrelu` where the weight is complex, which allows
         no other. As in PyTorch it is the fourth argument.

@@ -47,6 +47,7 @@ from kplib.plots.kernels import version_times
 from kplib.plots.keywords import keyword_maps, keyword_stream
 from kplib.plots.lengths import errors_by_length
 from kplib.plots.matrices import kron_blocks, product_figure
+from kplib.plots.memory import lstm_memory
 from kplib.plots.nearest import caught_against_numbers, late_starts, search_progress
 from kplib.plots.pattern import Pattern, kron_entry, patterns
 from kplib.plots.picture import Picture
@@ -62,7 +63,6 @@ from kplib.plots.rooms import rooms
 from kplib.plots.shapes import hidden_size_costs, macs_and_times, shape_map, shape_outlines
 from kplib.plots.sizes import (
     accuracy_against_size,
-    lstm_memory,
     parameter_shares,
     storage_sizes,
 )

@@ -1,4 +1,4 @@
-"""What a recurrent network stores: where each number lives, where most of them are, what fits."""
+"""What a recurrent network stores: where most of its numbers are, what fits, what size is worth."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,161 +7,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from kplib._checks import positive_integer, require_finite
-from kplib.errors import ShapeError
+from kplib._checks import require_finite
 from kplib.plots.axes import name_rows
-from kplib.plots.grid import MARGIN
 from kplib.plots.picture import Picture
 from kplib.plots.style import INK, MARKERS, PALETTE, WIDTH, technique, use_style
-
-# ---------------------------------------------------------------- every number a box
-
-_CELL = 0.19  # inches, as all sizes here
-_GATE_GAP = 0.06
-_NAMES_WIDTH = 0.42  # of the gates' names, at the left
-_SIGN_WIDTH = 0.2
-_HEADING = 0.26
-_HEAD_GAP = 0.14
-_LEGEND_LINE = 0.21
-_MOST_ROWS = 24
-
-_FLASH, _RAM = PALETTE["dense"], PALETTE["accent"]
-_GATES = "ifgo"
-
-
-def lstm_memory(input_size: int, hidden_size: int, classes: int) -> Picture:
-    """Draw a small LSTM with its head, one box a number: what lies in flash, and what in RAM.
-
-    The weights and biases (one bias a gate) are read only. The input of the step, both states and
-    the four gates' values are written at every step; so are the logits, once, in the gates' place.
-
-    Parameters
-    ----------
-    input_size, hidden_size, classes : int
-        Small ones: the figure is as wide as a phone, and has at most 24 rows.
-
-    Returns
-    -------
-    Picture
-
-    Raises
-    ------
-    ShapeError
-        If a size is no positive integer, or the figure would be too wide or too high.
-
-    Examples
-    --------
-    >>> picture = lstm_memory(3, 2, 2)
-    >>> "Flash holds 54 numbers: 24 in W_x, 16 in W_h, 8 in b, 6 in the head" in (
-    ...     picture.description)
-    True
-    >>> "RAM holds 15 numbers" in picture.description
-    True
-    """
-    inputs = positive_integer("input_size", input_size)
-    hidden = positive_integer("hidden_size", hidden_size)
-    outputs = positive_integer("classes", classes)
-    # From left to right: names, [W_x W_h], the vector, b, the gates' values, c.
-    left = MARGIN + _NAMES_WIDTH
-    vector_at = left + (inputs + hidden) * _CELL + _GATE_GAP + _SIGN_WIDTH
-    bias_at = vector_at + _CELL + _SIGN_WIDTH
-    values_at = bias_at + _CELL + _SIGN_WIDTH
-    cell_at = values_at + _CELL + 1.5 * _SIGN_WIDTH
-    rows = max(4 * hidden, inputs + hidden) + outputs
-    if cell_at + _CELL + MARGIN > WIDTH or rows > _MOST_ROWS:
-        raise ShapeError(
-            f"{inputs} inputs, {hidden} hidden units and {outputs} classes take "
-            f"{cell_at + _CELL + MARGIN:.2f} inches and {rows} rows; "
-            f"a figure has {WIDTH} inches and {_MOST_ROWS} rows"
-        )
-    flash = {
-        "$W_x$": 4 * hidden * inputs,
-        "$W_h$": 4 * hidden * hidden,
-        "b": 4 * hidden,
-        "head": hidden * outputs + outputs,
-    }
-    ram = {"x": inputs, "h": hidden, "gates": 4 * hidden, "c": hidden}
-    top = MARGIN + _HEADING
-    gates_height = 4 * hidden * _CELL + 3 * _GATE_GAP
-    head_at = top + max(gates_height, (inputs + hidden) * _CELL + _GATE_GAP) + _HEAD_GAP
-    height = head_at + outputs * _CELL + _HEAD_GAP + 2 * _LEGEND_LINE + MARGIN
-    recurrent_at = left + inputs * _CELL + _GATE_GAP
-    with use_style():
-        figure = Figure(figsize=(WIDTH, height))
-        figure.set_layout_engine("none")
-        ax = figure.add_axes((0, 0, 1, 1))
-        for gate, name in enumerate(_GATES):
-            y = top + gate * (hidden * _CELL + _GATE_GAP)
-            _write(ax, MARGIN + _NAMES_WIDTH - 0.08, y + hidden * _CELL / 2, name, ha="right")
-            _boxes(ax, left, y, hidden, inputs, _FLASH, 0.25)
-            _boxes(ax, recurrent_at, y, hidden, hidden, _FLASH, 0.5)
-            _boxes(ax, bias_at, y, hidden, 1, _FLASH, 0.12)
-            _boxes(ax, values_at, y, hidden, 1, _RAM, 0.3)
-        _boxes(ax, vector_at, top, inputs, 1, _RAM, 0.3)
-        _boxes(ax, vector_at, top + inputs * _CELL + _GATE_GAP, hidden, 1, _RAM, 0.55)
-        _boxes(ax, cell_at, top, hidden, 1, _RAM, 0.3)
-        head_y = head_at + outputs * _CELL / 2
-        _write(ax, MARGIN + _NAMES_WIDTH - 0.08, head_y, "head", ha="right")
-        _boxes(ax, recurrent_at, head_at, outputs, hidden, _FLASH, 0.12)
-        _boxes(ax, bias_at, head_at, outputs, 1, _FLASH, 0.12)
-        heading = top - 0.13
-        for x, width, text in (
-            (left, inputs, "$W_x$"),
-            (recurrent_at, hidden, "$W_h$"),
-            (vector_at, 1, "x, h"),
-            (bias_at, 1, "b"),
-            (values_at, 1, "gates"),
-            (cell_at, 1, "c"),
-        ):
-            _write(ax, x + width * _CELL / 2, heading, text)
-        middle = top + 2 * hidden * _CELL + 1.5 * _GATE_GAP
-        for x, sign in ((vector_at, "·"), (bias_at, "+"), (values_at, "=")):
-            _write(ax, x - _SIGN_WIDTH / 2, middle, sign, fontsize=11)
-        legend = height - MARGIN - 2 * _LEGEND_LINE
-        _legend_line(ax, legend, "Flash", flash, _FLASH)
-        _legend_line(ax, legend + _LEGEND_LINE, "RAM", ram, _RAM)
-        ax.set(xlim=(0, WIDTH), ylim=(height, 0))
-        ax.set_axis_off()
-    description = (
-        f"Flash holds {sum(flash.values())} numbers: {flash['$W_x$']} in W_x, {flash['$W_h$']} in "
-        f"W_h, {flash['b']} in b, {flash['head']} in the head. RAM holds {sum(ram.values())} "
-        f"numbers: {inputs} of the input x, {hidden} of the hidden state h, {4 * hidden} of the "
-        f"gates i, f, g and o, {hidden} of the cell state c."
-    )
-    title = f"Memory of an LSTM with {inputs} inputs, {hidden} hidden units, {outputs} classes"
-    return Picture(figure, title, description)
-
-
-def _boxes(
-    ax: Axes, left: float, top: float, rows: int, columns: int, color: str, alpha: float
-) -> None:
-    """Draw a grid of boxes, one a number."""
-    for row in range(rows):
-        for column in range(columns):
-            corner = (left + column * _CELL + 0.015, top + row * _CELL + 0.015)
-            side = _CELL - 0.03
-            ax.add_patch(Rectangle(corner, side, side, facecolor=color, alpha=alpha, linewidth=0))
-            ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=color, linewidth=0.8))
-
-
-def _legend_line(ax: Axes, top: float, memory: str, parts: Mapping[str, int], color: str) -> None:
-    _boxes(ax, MARGIN, top, 1, 1, color, 0.4)
-    listed = ", ".join(f"{name} {count}" for name, count in parts.items())
-    words = f"{memory}, {sum(parts.values())} numbers: {listed}"
-    _write(ax, MARGIN + _CELL + 0.07, top + _CELL / 2, words, ha="left", fontsize=8.5)
-
-
-def _write(ax: Axes, x: float, y: float, text: str, **options: Any) -> None:
-    ax.text(x, y, text, **{"ha": "center", "va": "center", **options})
-
 
 # ---------------------------------------------------------------- where most of them are
 
 # How strongly a part is shaded: text stays legible on all of them, on light and dark pages.
+_FLASH, _RAM = PALETTE["dense"], PALETTE["accent"]
 _SHADES = (0.55, 0.3, 0.9, 0.1)
 _WIDE_ENOUGH = 0.12  # a share that has room for its number
 
@@ -406,6 +263,10 @@ def accuracy_against_size(
         for label, size, values in zip(names, sizes, runs, strict=True)
     ]
     return Picture(figure, "Accuracy against size", "; ".join(words) + ".")
+
+
+def _write(ax: Axes, x: float, y: float, text: str, **options: Any) -> None:
+    ax.text(x, y, text, **{"ha": "center", "va": "center", **options})
 
 
 def _positive(

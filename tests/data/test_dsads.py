@@ -71,7 +71,7 @@ def test_the_whole_archive_by_subject(write):
         assert_array_equal(sequences.y, np.repeat(np.arange(19), len(chosen) * len(NUMBERS)))
         assert found.protocol["split"][part] == list(chosen)
         people = np.tile(np.repeat(chosen, len(NUMBERS)), 19)
-        assert_array_equal(sequences.groups, people)
+        assert_array_equal(sequences.groups, 19 * people + sequences.y)
 
 
 def test_the_half_has_the_odd_segments_in_half_precision(write):

@@ -460,16 +460,28 @@ def test_items_of_a_speaker_are_drawn_together(tmp_path):
                for note in accuracy_table(group, protocol).notes)  # fmt: skip
 
 
-def test_two_people_are_too_few_to_draw_from(tmp_path):
-    person = np.arange(400) // 200
+def test_a_table_says_how_many_people_were_asked(tmp_path):
+    recording = np.arange(400) // 10
+    split = {"by": "subject", "train": [1], "validation": [6], "test": [7, 8]}
     for technique in ("kp", "lmf"):
-        for name, groups in (("named", person), ("not", None)):
+        write_run(tmp_path, "dsads-bilstm", technique, items=400, groups=recording,
+                  protocol={"split": split}, **ALIKE)  # fmt: skip
+    ((protocol, group),) = protocols(run_sets(tmp_path)).items()
+    notes = " ".join(accuracy_table(group, protocol).notes)
+    assert "those of one recording are drawn together (40 groups)" in notes
+    assert "All test items are of 2 people" in notes
+
+
+def test_two_groups_are_too_few_to_draw_from(tmp_path):
+    half = np.arange(400) // 200
+    for technique in ("kp", "lmf"):
+        for name, groups in (("named", half), ("not", None)):
             write_run(tmp_path / name, "dsads-bilstm", technique, items=400, groups=groups, **ALIKE)
     named, not_named = (run_sets(tmp_path / name) for name in ("named", "not"))
     assert [one.interval for one in named] == [one.interval for one in not_named]
     assert difference(*named) == difference(*not_named)
     ((protocol, group),) = protocols(named).items()
-    assert "All test items are of 2 people" in accuracy_table(group, protocol).notes[-1]
+    assert "All test items are of 2 recordings" in accuracy_table(group, protocol).notes[-1]
 
 
 # As a page and as text ----------------------------------------------------------------------------
