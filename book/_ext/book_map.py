@@ -5,7 +5,7 @@ those that it needs; a link in a sentence with the word "helps" is to one that h
 how long it takes to read. From these, and from the order of ``_toc.yml``:
 
 - ``{book-map}`` is the contents with numbers, minutes and what to read before, and a rail for each
-  chapter that later ones build on. Its lines name chapters to come, which have no page yet.
+  chapter that later ones build on.
 - ``{reading-order}`4 21``` is the shortest way to these chapters: all that they need, in order.
 """
 
@@ -32,7 +32,7 @@ MINUTES = re.compile(r"\*\*Time\*\*: (\d+) minutes")
 
 @dataclass(frozen=True)
 class Chapter:
-    """What the map shows of a chapter; one to come has no page, no minutes and no needs."""
+    """What the map shows of a chapter."""
 
     number: int
     title: str
@@ -196,22 +196,11 @@ def links(chapters: dict[int, Chapter], chosen: Sequence[int], here: str) -> lis
 
 
 class BookMap(SphinxDirective):
-    """The directive ``{book-map}``; its lines are chapters to come: ``12. Title``."""
-
-    has_content = True
+    """The directive ``{book-map}``."""
 
     def run(self) -> list[nodes.Node]:
         """Make the list of each part."""
         chapters, parts = read_book(self.env)
-        known = dict(chapters)
-        for line in self.content:
-            number, _, title = line.partition(". ")
-            known.setdefault(int(number), Chapter(int(number), title))
-        # A chapter to come belongs to the part of the one before it.
-        for number in sorted(set(known) - set(chapters)):
-            _, inside = next(p for p in reversed(parts) if p[1][0] < number)
-            inside.append(number)
-            inside.sort()
         rails = place_rails(list(chapters.values()))
         lanes = max((column for column, _ in rails.values()), default=0) + 1
         book = nodes.container(classes=["kp-map"])
@@ -219,9 +208,9 @@ class BookMap(SphinxDirective):
             book += nodes.rubric("", "", frame(lanes), nodes.inline(text=caption))
             lines = nodes.bullet_list()
             for number in inside:
-                drawn = draw_rails(known[number], rails)
+                drawn = draw_rails(chapters[number], rails)
                 lines += nodes.list_item(
-                    "", frame(lanes, drawn), *self.row(known[number], chapters)
+                    "", frame(lanes, drawn), *self.row(chapters[number], chapters)
                 )
             book += lines
         return [book]
@@ -232,16 +221,12 @@ class BookMap(SphinxDirective):
         line = nodes.paragraph(classes=["kp-chapter"])
         line += nodes.inline(text=f"{chapter.number}.", classes=["kp-of"])
         line += nodes.Text(" ")
+        line += link(chapter.page, chapter.title, here)
         about = nodes.paragraph(classes=["kp-about"])
-        if not chapter.page:
-            line += nodes.inline(text=chapter.title)
-            about += nodes.Text("being written")
-        else:
-            line += link(chapter.page, chapter.title, here)
-            about += nodes.Text(duration(chapter.minutes))
-            for word, chosen in (("after", chapter.needs), ("helps:", chapter.helped_by)):
-                if chosen:
-                    about += [nodes.Text(f" · {word} "), *links(chapters, chosen, here)]
+        about += nodes.Text(duration(chapter.minutes))
+        for word, chosen in (("after", chapter.needs), ("helps:", chapter.helped_by)):
+            if chosen:
+                about += [nodes.Text(f" · {word} "), *links(chapters, chosen, here)]
         return [line, about]
 
 
@@ -270,6 +255,12 @@ LINES_A_MINUTE = 30
 FORMULAS_A_MINUTE = 2
 
 
+def as_read(text: str) -> str:
+    """Return prose with one word in place of a reference or number, and a link's text for the link."""
+    text = re.sub(r"\{(?:glue:\w+|cite:\w+|eq|numref|ref|prf:ref)\}`[^`]*`", "1", text)
+    return re.sub(r"\{[\w:]+\}`([^`<]*?)\s*(?:<[^`>]*>)?`", r"\1", text)
+
+
 def reading_minutes(text: str) -> float:
     """Return how long a chapter takes, its exercises apart: words, lines of code, formulas."""
     text = re.sub(r"\A---.*?^---$", "", text, flags=re.DOTALL | re.MULTILINE)
@@ -283,7 +274,7 @@ def reading_minutes(text: str) -> float:
     formulas = len(re.findall(r"\$\$.*?\$\$", text, re.DOTALL))
     text = re.sub(r"\$\$.*?\$\$", "", text, flags=re.DOTALL)
     text = re.sub(r"^(```|:::).*$|^:[\w-]+:.*$", "", text, flags=re.MULTILINE)
-    words = len(re.findall(r"\b\w+", text))
+    words = len(re.findall(r"\b\w+", as_read(text)))
     return words / WORDS_A_MINUTE + lines / LINES_A_MINUTE + formulas / FORMULAS_A_MINUTE
 
 
