@@ -63,6 +63,12 @@ PICTURES = {
         {"kp": {4: [0.85], 2: [0.4]}},
     ),
     "accuracy_by_bits, one": partial(plots.accuracy_by_bits, {"kp": {8: [1.0]}}),
+    "accuracy_by_rank": partial(
+        plots.accuracy_by_rank,
+        {"kp": {1: [70.0, 68.5], 4: [91.0], 16: [93.0, 92.0], 24: [95.0]}, "lmf": {3: [90.0]}},
+        16,
+    ),
+    "accuracy_by_rank, one": partial(plots.accuracy_by_rank, {"kp": {8: [99.0]}}),
     "accuracy_differences": partial(
         plots.accuracy_differences,
         {"small": (7.6, 6.9, 8.3), "lmf": (0.3, -0.1, 0.6)},

@@ -300,17 +300,20 @@ def _mean_of_items(
     items: NDArray[np.float64], numbers: Numbers | None, samples: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return means of resampled items, or of resampled groups of them, shape (samples,)."""
+    # Those of one value, or of one sum and size, are drawn by their number: the same, but with few
+    # to draw from.
     if numbers is None:
-        # Items of one value are drawn by their number: the same, but with few values to draw from.
         values, counts = np.unique(items.round(12), return_counts=True)
         drawn = rng.multinomial(items.size, counts / items.size, size=samples)
         by_item: NDArray[np.float64] = drawn @ values / items.size
         return by_item
-    sums, sizes = np.bincount(numbers, weights=items), np.bincount(numbers)
+    sizes = np.bincount(numbers)
+    of_group = np.stack([np.bincount(numbers, weights=items).round(12), sizes])
+    (sums, sizes), counts = np.unique(of_group, axis=1, return_counts=True)
     means = []
     for first in range(0, samples, _BLOCK):
         count = min(_BLOCK, samples - first)
-        drawn = rng.multinomial(sizes.size, np.full(sizes.size, 1 / sizes.size), size=count)
+        drawn = rng.multinomial(counts.sum(), counts / counts.sum(), size=count)
         means.append(drawn @ sums / (drawn @ sizes))
     return np.concatenate(means)
 

@@ -52,6 +52,7 @@ from kplib.plots.nearest import caught_against_numbers, late_starts, search_prog
 from kplib.plots.pattern import Pattern, kron_entry, patterns
 from kplib.plots.picture import Picture
 from kplib.plots.products import image_transform, product_times, sparse_stages
+from kplib.plots.ranks import accuracy_by_rank
 from kplib.plots.results import (
     accuracy_differences,
     accuracy_plane,
@@ -86,6 +87,7 @@ __all__ = [
     "accuracy_against_rows",
     "accuracy_against_size",
     "accuracy_by_bits",
+    "accuracy_by_rank",
     "accuracy_differences",
     "accuracy_fronts",
     "accuracy_plane",
