@@ -256,7 +256,7 @@ FORMULAS_A_MINUTE = 2
 
 
 def as_read(text: str) -> str:
-    """Return prose with one word in place of a reference or number, and a link's text for the link."""
+    """Return prose with one word for a reference or a number, and a link's text for the link."""
     text = re.sub(r"\{(?:glue:\w+|cite:\w+|eq|numref|ref|prf:ref)\}`[^`]*`", "1", text)
     return re.sub(r"\{[\w:]+\}`([^`<]*?)\s*(?:<[^`>]*>)?`", r"\1", text)
 
