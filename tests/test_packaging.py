@@ -611,7 +611,7 @@ def test_a_missing_prerequisite_is_named_with_the_way_to_get_it(tmp_path):
     machine = empty_machine(tmp_path)
     done = run(sys.executable, "tools/prerequisites.py", "book", "test", **machine)
     assert done.returncode == 1
-    for package in ("g++", "chromium", "clang", "git", "qemu-user-static"):
+    for package in ("g++", "chromium", "clang libclang-rt-dev", "git", "qemu-user-static"):
         assert re.search(rf"apt-get install .*{re.escape(package)}$", done.stderr, re.MULTILINE)
     browser = run(sys.executable, "tools/prerequisites.py", "--browser", **machine)
     assert (browser.returncode, browser.stdout.strip()) == (1, "")
@@ -629,7 +629,8 @@ def test_what_is_missing_is_installed_and_looked_for_again(tmp_path):
         "#!/bin/sh\n"
         f'echo "$@" >> {tmp_path}/asked\n'
         f'case "$*" in *install*) for p in {" ".join(programs)}; do\n'
-        f'  p={tmp_path}/bin/$p; printf "#!/bin/sh\\n" > $p; /bin/chmod 755 $p; done;; esac\n'
+        f'  p={tmp_path}/bin/$p; printf "#!/bin/sh\\necho /lib/clang/asan.a\\n" > $p\n'
+        "  /bin/chmod 755 $p; done;; esac\n"
     )
     apt_get.chmod(0o755)
     done = run(sys.executable, "tools/prerequisites.py", "--install", "book", "test", **machine)

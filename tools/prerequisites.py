@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -76,8 +77,17 @@ def find_eigen() -> str | None:
 
 
 def find_clang() -> str | None:
-    """Return clang++, with which the kernels' header is compiled a second time."""
-    return _which("clang++")
+    """Return clang++ if it has its sanitizers; the kernels' header is compiled with it, too."""
+    clang = _which("clang++")
+    if clang is None or sys.platform != "linux":
+        return clang
+    for name in (f"libclang_rt.asan-{platform.machine()}.a", "libclang_rt.asan.a"):
+        found = subprocess.run(
+            [clang, f"-print-file-name={name}"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        if os.path.isabs(found):
+            return clang
+    return None
 
 
 def find_cross_compiler() -> str | None:
@@ -192,10 +202,10 @@ GROUPS = {
         ),
         Prerequisite("git", find_git, ["git"], "Fedora: dnf install git; macOS: brew install git"),
         Prerequisite(
-            "clang++",
+            "clang++ with its sanitizers",
             find_clang,
-            ["clang"],
-            "Fedora: dnf install clang; macOS: xcode-select --install",
+            ["clang", "libclang-rt-dev"],
+            "Fedora: dnf install clang compiler-rt; macOS: xcode-select --install",
         ),
         Prerequisite(
             "a C++ compiler for aarch64",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kplib.nn.cell import Cell
 from kplib.nn.lstm_loop import lstm_loop, lstm_step
-from kplib.nn.products import Products
+from kplib.nn.products import MatrixProducts, Products
 from kplib.nn.recurrent import SAVING_IN_PLACE, Recurrent, State
 from kplib.nn.steps import Steps
 from kplib.nn.structures import KroneckerWeight
@@ -154,3 +154,10 @@ class LSTM(Recurrent):
 
     def _kernel(self) -> Callable[..., Any]:
         return torch.lstm
+
+    def _fused(self, cell: Cell, steps: Steps, state: State) -> tuple[Steps, State]:
+        # There torch.nn.LSTM fails: oneDNN has its bfloat16 kernel for AVX-512 alone.
+        narrow = not torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+        if narrow and steps.data.device.type == "cpu" and self._autocasts(steps.data.device):
+            return self._loop(cell, steps, state, MatrixProducts)
+        return super()._fused(cell, steps, state)

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -244,7 +245,11 @@ def test_weights_in_8_bits_are_a_peer_of_their_own_with_a_looser_check():
 
 
 def test_the_table_says_in_which_form_a_pruned_network_is_stored():
-    """Of the papers' networks: whole where 5 % of the entries cost more one by one."""
+    """Of the papers' networks: whole where 5 % of the entries cost more one by one.
+
+    What widening from 8 bits costs is a matter of how many numbers a vector has.
+    """
+    wide = "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     forms = {}
     for benchmark in ("kws-lstm", "usps-fastrnn"):
         case = network_case(NetworkSpec(benchmark, "pruned"))
@@ -253,7 +258,8 @@ def test_the_table_says_in_which_form_a_pruned_network_is_stored():
                 forms[benchmark, peer.name] = peer.make(case).note
     assert forms == {
         ("kws-lstm", OURS): "sliced ELLPACK", ("kws-lstm", OURS_INT8): "sliced ELLPACK",
-        ("usps-fastrnn", OURS): "stored whole", ("usps-fastrnn", OURS_INT8): "stored whole",
+        ("usps-fastrnn", OURS): "stored whole",
+        ("usps-fastrnn", OURS_INT8): "stored whole" if wide else "sliced ELLPACK",
     }  # fmt: skip
     dense = network_case(NetworkSpec("usps-fastrnn", "baseline"))
     assert [peer.make(dense).note for peer in peers_of(dense) if peer.name == OURS] == [""]

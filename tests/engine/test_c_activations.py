@@ -64,8 +64,11 @@ def functions(request, tmp_path_factory):
 
 @pytest.fixture
 def of_division(functions, request):
-    """Units in the last place that an approximate division adds, which -ffast-math allows."""
-    return 1.3 if "unsafe" in request.node.name else 0
+    """Units in the last place that an approximate division adds, which -ffast-math allows.
+
+    1.3 where the first guess has 14 bits (AVX-512), 1.6 where it has 12.
+    """
+    return 1.6 if "unsafe" in request.node.name else 0
 
 
 def values():
