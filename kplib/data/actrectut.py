@@ -13,7 +13,7 @@ the 26 repetitions of one subject, or on a subject that was not trained on.
 from pathlib import Path
 
 import numpy as np
-import scipy.io
+import scipy
 from numpy.typing import NDArray
 
 from kplib._checks import positive_integer

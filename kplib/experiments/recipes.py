@@ -5,10 +5,12 @@ none was, the setting whose size, counted as they count, comes closest to the pr
 nothing is printed, closest to the size that was asked for.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from kplib._checks import positive_integer
 from kplib.experiments import papers, sizes
 from kplib.experiments.benchmarks import Benchmark, benchmark
 from kplib.shapes import hybrid_shapes
@@ -105,7 +107,15 @@ def recipe(
         )
     if compression is not None and not 1 < compression < 1000:
         raise ValueError(f"compression is {compression}, but must lie between 1 and 1000")
-    layers = network.layers if layers is None else layers
+    layers = network.layers if layers is None else positive_integer("layers", layers)
+    return _nearest(name, technique, compression, layers)
+
+
+# A sweep's table asks for the same few hundreds of times; typed, for 10 and 10.0 have two labels.
+@functools.lru_cache(maxsize=256, typed=True)
+def _nearest(name: str, technique: str, compression: int | None, layers: int) -> Recipe:
+    """Return the candidate whose size is nearest to the target."""
+    network = benchmark(name)
     target = _target(network, technique, compression, layers)
     candidates = _CANDIDATES[technique](network, layers, target)
     return min(candidates, key=lambda each: abs(each.size.total - target))

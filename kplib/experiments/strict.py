@@ -5,16 +5,20 @@ and a value of another type are errors that say where they stand.
 """
 
 import dataclasses
+import functools
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
 __all__ = ["checked", "from_json", "to_json"]
 
 T = TypeVar("T")
+
+# Annotations are evaluated anew each time, and a record has many.
+_hints: Callable[[Any], dict[str, Any]] = functools.cache(typing.get_type_hints)
 
 
 def to_json(value: Any) -> Any:
@@ -103,7 +107,7 @@ def from_json(row_type: type[T], raw: object, where: str = "") -> T:
         )
         if required and name not in raw:
             raise ValueError(f"{label} lacks {name!r}")
-    hints = typing.get_type_hints(row_type)
+    hints = _hints(row_type)
     return row_type(**{name: _value(hints[name], raw[name], f"{label}.{name}") for name in raw})
 
 
@@ -129,7 +133,7 @@ def checked(row: Any) -> dict[str, Any]:
     >>> checked(Factor([8, 4])) == {"shape": (8, 4)}
     True
     """
-    hints = typing.get_type_hints(type(row))
+    hints = _hints(type(row))
     label = type(row).__name__
     return {
         field.name: _value(hints[field.name], getattr(row, field.name), f"{label}.{field.name}")
