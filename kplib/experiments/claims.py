@@ -16,7 +16,7 @@ from kplib.experiments.comparison_table import LABELS
 from kplib.experiments.grouped_table import GroupedTable, Row
 from kplib.experiments.printed import Claim
 
-__all__ = ["ClaimCheck", "check_claims", "claims_table"]
+__all__ = ["ClaimCheck", "check_claims", "claims_summary", "claims_table"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,12 +327,11 @@ def claims_table(
     rows = []
     for check in checks:
         claim = check.claim
-        name = ": ".join(filter(None, (LABELS.get(claim.technique), claim.quantity)))
         title = BENCHMARKS[check.benchmark].title if check.benchmark else ""
         in_words = claim.text if claim.lower is None and claim.upper is None else ""
         rows.append(
             Row(
-                name=name,
+                name=_name(check),
                 details=tuple(filter(None, (title, check.reading))),
                 cells=(
                     (check.taken_as or "–",),
@@ -345,6 +344,55 @@ def claims_table(
         )
     heads = ("Claim", "Paper", "Ours", "Holds")
     return GroupedTable(caption=caption, heads=heads, rows=tuple(rows))
+
+
+def claims_summary(
+    checks: Iterable[ClaimCheck], *, caption: str = "What the papers say about trained matrices"
+) -> GroupedTable:
+    """Return claims with the number of their checks that came out one way or another.
+
+    Parameters
+    ----------
+    checks : iterable of ClaimCheck
+        From `check_claims`, all or some.
+    caption : str, optional
+
+    Returns
+    -------
+    GroupedTable
+        A row for what is claimed of a technique's matrices: in how many checks, of one network in
+        one reading each, it holds for all values, for some, for none, or cannot be.
+
+    Examples
+    --------
+    >>> bound = [check for check in check_claims([]) if check.claim.key == "norm-bound"]
+    >>> [cell for cell, in claims_summary(bound).rows[0].cells]
+    ['0', '0', '0', '1']
+    """
+    groups: dict[tuple[str, str], list[ClaimCheck]] = {}
+    for check in checks:
+        groups.setdefault((_name(check), check.taken_as), []).append(check)
+    rows = []
+    for (name, taken_as), group in groups.items():
+        cannot = sum(bool(check.reason) for check in group)
+        counted = [check for check in group if check.values and not check.reason]
+        all_values = sum(bool(check.holds) for check in counted)
+        none = sum(check.within == 0 for check in counted)
+        numbers = (all_values, len(counted) - all_values - none, none, cannot)
+        rows.append(
+            Row(
+                name=name,
+                details=tuple(filter(None, (taken_as,))),
+                cells=tuple((str(number),) for number in numbers),
+            )
+        )
+    heads = ("Claim", "Holds", "Partly", "Not", "Cannot")
+    notes = ("Partly: for some of the values. Cannot: whatever the training, in that reading.",)
+    return GroupedTable(caption=caption, heads=heads, rows=tuple(rows), notes=notes)
+
+
+def _name(check: ClaimCheck) -> str:
+    return ": ".join(filter(None, (LABELS.get(check.claim.technique), check.claim.quantity)))
 
 
 def _two_lines(text: str) -> tuple[str, ...]:

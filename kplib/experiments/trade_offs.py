@@ -179,7 +179,9 @@ def trade_off(name: str, runs: Path | None = None, milliseconds: Times | None = 
     alike: dict[Protocol, list[RunSet]] = {}
     for protocol, found in protocols(sets).items():
         alike.setdefault(replace(protocol, compression=None), []).extend(found)
-    order = sorted(alike, key=lambda one: _rank(alike[one]), reverse=True)
+    # A baseline alone was trained for another network to start at: there is nothing to trade.
+    compared = (one for one, found in alike.items() if not _only_baselines(found))
+    order = sorted(compared, key=lambda one: _rank(alike[one]), reverse=True)
     return TradeOff(
         benchmark=name,
         means=Group(name="means of several trainings", points=means) if means else None,
@@ -237,6 +239,10 @@ def _rank(sets: list[RunSet]) -> tuple[int, int, int, bool]:
         max(one.configuration.length for one in sets),
         not (mine.data_options or mine.initial_values),
     )
+
+
+def _only_baselines(sets: list[RunSet]) -> bool:
+    return all(one.configuration.technique == "baseline" for one in sets)
 
 
 def _names(order: list[Protocol]) -> list[str]:

@@ -16,7 +16,7 @@ from kplib.experiments.analysis import (
     matrices_table,
 )
 from kplib.experiments.build import build
-from kplib.experiments.claims import check_claims, claims_table
+from kplib.experiments.claims import check_claims, claims_summary, claims_table
 from kplib.experiments.configuration import default_configuration
 from kplib.experiments.strict import from_json, to_json
 from kplib.experiments.training import load_network, train
@@ -352,6 +352,16 @@ def test_the_table_of_claims():
     assert (neither.cells[1:], neither.strong) == ((("16", "to inf"), ("no",)), (2,))
     assert "&lt; 15" in table._repr_html_()
     assert "1 of 2" in str(table)
+
+
+def test_the_summary_counts_every_check_once():
+    found = network("kws-lstm", "kp", matrix([14, 2, 0], bound=2), matrix([16, 2, 1]))
+    answered = [check for check in check_claims([found]) if check.values or check.reason]
+    rows = {(row.name, row.details): row for row in claims_summary(answered).rows}
+    assert sum(int(number) for row in rows.values() for (number,) in row.cells) == len(answered)
+    top = rows["Kronecker: largest singular value", ("< 15",)]
+    assert int(top.cells[1][0]) >= 1  # of the gates, 14 is below 15 and 16 is not
+    assert claims_summary([]).rows == ()
 
 
 def test_the_table_of_matrices():

@@ -128,6 +128,14 @@ def test_networks_that_were_trained_alike_are_a_group(records):
     assert one.means.points == tuple(paper_points("kws-lstm"))
 
 
+def test_a_baseline_that_others_only_start_at_is_no_group(records):
+    before = trade_off("kws-lstm", records)
+    synthetic.write_run(records, "kws-lstm", "baseline", length=10_000, schedule="cosine")
+    assert trade_off("kws-lstm", records) == before
+    synthetic.write_run(records, "kws-lstm", "small", length=10_000, schedule="cosine")
+    assert [one.name for one in trade_off("kws-lstm", records).ours][-1] == "10,000 steps"
+
+
 def test_undecided_are_those_whose_difference_has_0_in_its_interval(records):
     group = trade_off("kws-lstm", records).ours[0]
     sets = [one for one in run_sets(records, "kws-lstm") if one.configuration.length == 20_000]
