@@ -188,6 +188,15 @@ PICTURES = {
         plots.determinant_paths,
         {"real": [1, 0.5, -1], "round": np.exp(1j * np.linspace(0, np.pi, 9))},
     ),
+    "movement_in_training": partial(
+        plots.movement_in_training,
+        [0, 100, 300],
+        {"free": [[0, 0.1, 0.2], [0, 0.1, 0.25]], "unitary penalty": [[0, 0.1, 0.1]]},
+        {"free": [[0, 0.9, 1.5], [0, 1.0, 1.4]], "unitary penalty": [[0, 0.6, 0.9]]},
+    ),
+    "movement_in_training, least": partial(
+        plots.movement_in_training, [0], {"a": [[0]]}, {"a": [[0]]}
+    ),
     "factor_movement": partial(
         plots.factor_movement, {2: [0.1, 0.2], 8: [0.04]}, {2: [0.2, 0.4], 8: [0.3]}
     ),

@@ -101,3 +101,23 @@ def test_factor_movement_refuses_what_does_not_fit():
         plots.factor_movement({}, {})
     with pytest.raises(ValueError, match="a movement of one factor is not above 0"):
         plots.factor_movement({2: [0.0]}, {2: [0.1]})
+
+
+def test_movement_in_training_draws_every_run_in_both_panels():
+    factors = {"free": [[0, 0.1], [0, 0.3]], "bound": [[0, 0.05]]}
+    products = {"free": [[0, 0.9], [0, 1.2]], "bound": [[0, 0.4]]}
+    picture = plots.movement_in_training([0, 50], factors, products)
+    for ax, runs in zip(picture.figure.axes, (factors, products), strict=True):
+        drawn = [line.get_ydata().tolist() for line in ax.lines]
+        assert drawn == [*runs["free"], *runs["bound"]]
+        assert all(line.get_xdata().tolist() == [0, 50] for line in ax.lines)
+    assert "the whole matrix, free: 90% and 120% after 50 steps" in picture.description
+
+
+def test_movement_in_training_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="need the same networks"):
+        plots.movement_in_training([0], {"a": [[0]]}, {"b": [[0]]})
+    with pytest.raises(ValueError, match="steps must increase"):
+        plots.movement_in_training([0, 0], {"a": [[0, 1]]}, {"a": [[0, 1]]})
+    with pytest.raises(ValueError, match="One factor, a: 1 movements at 2 steps"):
+        plots.movement_in_training([0, 5], {"a": [[0]]}, {"a": [[0, 1]]})

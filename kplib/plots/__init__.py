@@ -30,6 +30,7 @@ from kplib.plots.chains import (
     determinant_paths,
     factor_movement,
     loss_curves,
+    movement_in_training,
     state_norms,
 )
 from kplib.plots.charts import comparison, training_curves
@@ -125,6 +126,7 @@ __all__ = [
     "macs_and_times",
     "memory_budget",
     "modelled_roofline",
+    "movement_in_training",
     "parameter_shares",
     "patterns",
     "predicted_speed_ups",

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from kplib._checks import require_finite
@@ -246,6 +246,71 @@ def factor_movement(
     pairs = zip(counts, means["one factor"], means["the whole matrix"], strict=True)
     words = [f"{n} factors: a factor {one:.1%}, the matrix {all_:.0%}" for n, one, all_ in pairs]
     return Picture(figure, "How far training moves factors", "; ".join(words) + ".")
+
+
+def movement_in_training(
+    steps: ArrayLike, factors: Mapping[str, ArrayLike], products: Mapping[str, ArrayLike]
+) -> Picture:
+    """Draw how far training had moved the factors of chains, and their products, after each step.
+
+    Parameters
+    ----------
+    steps : array_like, shape (points,)
+        When they were looked at, increasing.
+    factors : mapping of str to array_like, shape (runs, points)
+        For each kind of network, the mean relative movement of a factor, ||F - F0|| / ||F0||.
+    products : mapping of str to array_like, shape (runs, points)
+        The same of the whole matrix.
+
+    Returns
+    -------
+    Picture
+        A panel for one factor, one for the whole matrix, a line a run.
+
+    Raises
+    ------
+    ValueError
+        If the two are not of the same networks, there is none, the steps do not increase, or a
+        movement is not finite or not one of each step.
+
+    Examples
+    --------
+    >>> picture = movement_in_training([0, 9], {"free": [[0, 0.2]]}, {"free": [[0, 1.5]]})
+    >>> picture.description
+    'One factor, free: 20% after 9 steps; the whole matrix, free: 150% after 9 steps.'
+    """
+    if not factors or list(factors) != list(products):
+        raise ValueError(
+            f"factors has {list(factors)} and products {list(products)}: the two need the same "
+            f"networks, at least one"
+        )
+    xs = _table("steps", np.atleast_2d(np.asarray(steps)))[0]
+    if np.any(np.diff(xs) <= 0):
+        raise ValueError("steps must increase")
+    words: list[str] = []
+    with use_style():
+        figure = Figure(figsize=(WIDTH, 3.6))
+        panels = figure.subplots(2, 1, sharex=True)
+        named = {"One factor": factors, "The whole matrix": products}
+        for ax, (title, runs_of) in zip(panels, named.items(), strict=True):
+            for place, (name, values) in enumerate(runs_of.items()):
+                table = _table(f"{title}, {name}", values)
+                if table.shape[1] != xs.size:
+                    raise ValueError(
+                        f"{title}, {name}: {table.shape[1]} movements at {xs.size} steps"
+                    )
+                for run, curve in enumerate(table):
+                    _curve(ax, xs, curve, place, name if run == 0 else None)
+                what = title if not words else title[0].lower() + title[1:]
+                ends = dict.fromkeys(f"{end:.0%}" for end in table[:, -1])
+                words.append(f"{what}, {name}: {' and '.join(ends)} after {xs[-1]:,.0f} steps")
+            ax.set_title(f"{title}, moved")
+            ax.set_ylim(0)
+            ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panels[-1].set_xlabel("Steps")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower left", ncols=2)
+    return Picture(figure, "Movement of factors in training", "; ".join(words) + ".")
 
 
 def _near(tick: float, values: Sequence[float]) -> bool:
