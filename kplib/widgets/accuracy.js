@@ -195,16 +195,25 @@ function linearTicks(low, high) {
 const placed = (group, kind, against) =>
   (group?.points ?? []).filter((point) => gainOf(point, against) !== null).map((point) => ({ point, kind }));
 
+/** Below this a network has not learned what the others have: far from the middle, as the best is not. */
+function outlierBound(accuracies) {
+  const sorted = [...accuracies].sort((one, other) => one - other);
+  const middle = sorted[Math.floor((sorted.length - 1) / 2)];
+  return middle - 4 * Math.max(2.5, sorted.at(-1) - middle);
+}
+
 /**
  * The range of both axes: of all that a click may show, so that nothing jumps. Where all others are far
- * smaller than the baseline, the axis begins at those and is broken: `left` is then above 1.
+ * smaller than the baseline, the axis begins at those and is broken: `left` is then above 1. Accuracies
+ * far below all others do not stretch the axis: such networks stand at its foot, with their number.
  */
 function rangeOf({ groups, against }) {
   const shown = groups.flatMap((group) => placed(group, "", against)).map(({ point }) => point);
   if (shown.length === 0) return null;
   const others = shown.filter((point) => point.technique !== "baseline");
   const gains = (others.length > 0 ? others : shown).map((point) => gainOf(point, against));
-  const heights = shown.flatMap((point) => [point.accuracy, point.low ?? point.accuracy, point.high ?? point.accuracy]);
+  const bound = outlierBound(shown.map((point) => point.accuracy));
+  const heights = shown.filter((point) => point.accuracy >= bound).flatMap((point) => [point.accuracy, point.low ?? point.accuracy, point.high ?? point.accuracy]);
   const [low, high] = [Math.min(...heights), Math.max(...heights)];
   const pad = Math.max(0.4, 0.06 * (high - low));
   const least = Math.min(...gains) / 1.12;
@@ -267,17 +276,17 @@ function plotPanel(id) {
     return nodes;
   };
 
-  const network = ({ point, kind }, toX, toY, best) => {
+  const network = ({ point, kind }, toX, toY, best, low) => {
     const [x, y] = [toX(gainOf(point, state.against)), toY(point.accuracy)];
     const out = enough(point, state.atLeast, state.against) ? "" : " kpw-out";
     const node = draw("g", { class: `kpw-network${out}`, "data-technique": point.technique, "data-kind": kind });
     if (point.low !== null) node.append(draw("path", { class: `kpw-bar kpw-${point.technique}`, d: `M${x.toFixed(1)} ${toY(point.low).toFixed(1)}V${toY(point.high).toFixed(1)}` }));
     node.append(marker(point.technique, x, y, kind));
     if (best) node.append(draw("circle", { class: "kpw-ring", cx: x, cy: y, r: 11 }));
-    const tag = tagOf(point);
-    const told = drawn.some((other) => tagOf(other.point) === tag && Math.hypot(other.x - x, other.y - y) < 18);
+    const tag = point.accuracy < low ? `${tagOf(point)} \u2193 ${point.accuracy.toFixed(0)}%`.trim() : tagOf(point);
+    const told = drawn.some((other) => other.tag === tag && Math.hypot(other.x - x, other.y - y) < 18);
     if (tag && !told) node.append(draw("text", { class: "kpw-halo kpw-tag", x: x + 9, y: y - 7 }, tag));
-    drawn.push({ point, kind, x, y });
+    drawn.push({ point, kind, tag, x, y });
     return node;
   };
 
@@ -296,7 +305,8 @@ function plotPanel(id) {
     }
     const [left, right, bottom] = [MARGIN.left, width - MARGIN.right, HEIGHT - MARGIN.bottom];
     const toX = scaleX(range, left, right);
-    const toY = (accuracy) => bottom - ((accuracy - range.low) / (range.high - range.low)) * (bottom - MARGIN.top);
+    const height = (accuracy) => ((accuracy - range.low) / (range.high - range.low)) * (bottom - MARGIN.top);
+    const toY = (accuracy) => bottom - (accuracy < range.low ? 7 : height(accuracy));
     const limit = Math.min(right, toX(atLeast));
     const networks = [...placed(papers, "papers", against), ...placed(ours, "ours", against)];
     const best = [papers, ours].map((group) => (group === null ? null : mostAccurate(group.points, atLeast, against)));
@@ -308,7 +318,7 @@ function plotPanel(id) {
       steps(papers, "papers", toX, toY, left),
       steps(ours, "ours", toX, toY, left),
       draw("path", { class: "kpw-limit", d: `M${limit.toFixed(1)} ${MARGIN.top - 4}V${bottom}` }),
-      ...networks.map((one) => network(one, toX, toY, best.includes(one.point))),
+      ...networks.map((one) => network(one, toX, toY, best.includes(one.point), range.low)),
     );
   };
   const point = (event) => {

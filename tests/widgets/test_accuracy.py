@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from dataclasses import replace
 
 import ipywidgets
 import numpy as np
@@ -328,6 +329,25 @@ def test_every_network_is_drawn_to_scale_and_pale_where_it_is_not_enough(
     assert page.locator(".kpw-plot .kpw-ring").count() == sum(
         best is not None for best in (explorer.papers, explorer.ours)
     )
+
+
+@pytest.mark.browser
+def test_a_network_that_learned_nothing_stands_at_the_foot_and_does_not_stretch_the_axis(mount):
+    (offer,) = [one for one in given() if one.benchmark == "usps-fastrnn"]
+    first = offer.ours[0]
+    failed = replace(
+        first.points[-1], technique="pruned", accuracy=11.0, low=10.0, high=12.0, compression=20
+    )
+    group = replace(first, points=(*first.points, failed), undecided=frozenset())
+    kept, shown = (
+        drawn(mount(AccuracyExplorer([replace(offer, ours=(ours,))]), width=390).page)
+        for ours in (first, group)
+    )
+    assert (shown["low"], shown["high"]) == (kept["low"], kept["high"])
+    assert shown["networks"][:-1] == kept["networks"]
+    assert shown["networks"][-1][3] == 330 - 50 - 7
+    page = mount(AccuracyExplorer([replace(offer, ours=(group,))]), width=390).page
+    assert "20× ↓ 11%" in page.locator(".kpw-plot svg").text_content()
 
 
 @pytest.mark.browser
