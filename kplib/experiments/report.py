@@ -48,7 +48,7 @@ from pathlib import Path
 import numpy as np
 
 from kplib.experiments import papers
-from kplib.experiments.benchmarks import BENCHMARKS
+from kplib.experiments.benchmarks import BENCHMARKS, TASKS
 from kplib.experiments.bits_table import bits_tables
 from kplib.experiments.comparison_table import LABELS
 from kplib.experiments.grouped_table import GroupedTable, Row
@@ -72,6 +72,7 @@ __all__ = [
     "protocol_tables",
     "summary_table",
     "tables",
+    "task_table",
     "training_in_short",
     "variants_table",
 ]
@@ -100,8 +101,8 @@ def tables(
     -------
     list of GroupedTable
         For each benchmark: for each protocol its accuracies and the differences to the Kronecker
-        network; then the networks in few bits, and the variants. Last, all that the papers print
-        beside ours. Empty if there is no record.
+        network; then the networks in few bits, and the variants. Then the tasks of long memory, and
+        last all that the papers print beside ours. Empty if there is no record.
 
     Raises
     ------
@@ -116,8 +117,12 @@ def tables(
         found += bits_tables(mine)
         if any(map(_is_variant, mine)):
             found.append(variants_table(mine))
-    if not found:
-        return []
+    compared = bool(found)
+    for name in TASKS:
+        if mine := [one for one in sets if one.configuration.benchmark == name]:
+            found.append(task_table(mine))
+    if not compared:
+        return found
     there = {one.configuration.benchmark for one in sets}
     named = {sweep.benchmark for sweep in plan.sweeps} if plan and benchmark is None else set()
     return [*found, summary_table(sets, named - there)]
@@ -392,25 +397,45 @@ def variants_table(sets: Iterable[RunSet]) -> GroupedTable:
     found = [one for one in sets if _is_variant(one)]
     if not found:
         raise ValueError("there is no variant")
+    title = BENCHMARKS[found[0].configuration.benchmark].title
+    return _apart(found, f"{title}: variants, which are not the papers' networks or trainings")
+
+
+def task_table(sets: Iterable[RunSet]) -> GroupedTable:
+    """Return the networks of a task of long memory, of which the papers print nothing.
+
+    Parameters
+    ----------
+    sets : iterable of RunSet
+        Of one of `TASKS`, at least one.
+
+    Returns
+    -------
+    GroupedTable
+    """
+    found = list(sets)
+    return _apart(found, f"{TASKS[found[0].configuration.benchmark].title}: test accuracy")
+
+
+def _apart(sets: Sequence[RunSet], caption: str) -> GroupedTable:
     rows = []
-    for one in found:
+    for one in sets:
         mine = one.configuration
         length = f"{mine.length:,} {mine.unit}, {in_words(mine.schedule)}"
         rows.append(
             Row(
-                name=f"{name_of(one)}, {mine.variant}",
+                name=", ".join(filter(None, (name_of(one), mine.variant))),
                 details=(length, _seeds(one)),
                 cells=(_mean(one), _between(one.interval.low, one.interval.high),
                        (f"{one.kilobytes:.2f}",)),
                 below=" ".join(_remarks(one, None)),
             )
         )  # fmt: skip
-    title = BENCHMARKS[found[0].configuration.benchmark].title
     return GroupedTable(
-        caption=f"{title}: variants, which are not the papers' networks or trainings",
+        caption=caption,
         heads=("Network", "Ours, %", "Interval", "KB"),
         rows=tuple(rows),
-        notes=tuple(_doubts(found)),
+        notes=tuple(_doubts(sets)),
     )
 
 

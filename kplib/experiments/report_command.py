@@ -60,10 +60,17 @@ def _texts(benchmark: str | None, folder: Path, plan: Path | None, matrices: boo
 def _claims(folder: Path, benchmark: str | None) -> Iterator[str]:
     """Yield what the papers say of the trained matrices, checked on those with recorded weights."""
     from kplib.experiments.analysis import analyze_run
+    from kplib.experiments.benchmarks import BENCHMARKS
     from kplib.experiments.claims import check_claims, claims_table
     from kplib.experiments.records import iterate
 
-    runs = (run for run in iterate(folder, benchmark) if run.record.configuration.variant == "")
+    runs = (
+        run
+        for name in BENCHMARKS
+        if benchmark in (None, name)
+        for run in iterate(folder, name)
+        if not run.record.configuration.variant
+    )
     networks = [analyze_run(run) for run in runs if run.weights]
     if networks:
         checks = [check for check in check_claims(networks) if check.values or check.reason]

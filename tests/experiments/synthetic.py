@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from kplib.experiments.benchmarks import TASKS
 from kplib.experiments.configuration import default_configuration
 from kplib.experiments.recipes import recipe
 from kplib.experiments.records import (
@@ -15,6 +16,7 @@ from kplib.experiments.records import (
     UsedData,
     write,
 )
+from kplib.experiments.tasks import task_configuration
 from kplib.experiments.training import macro_f1
 
 CIRCUMSTANCES = Circumstances(
@@ -31,11 +33,12 @@ def write_run(
 ):  # fmt: skip
     """Write the record of a run that is right on a random part of the test items.
 
-    `options` are those of `default_configuration`; `right` says which items it is right on,
+    `options` are those of `default_configuration`, or of `task_configuration`; `right` says which items it is right on,
     `groups` which of them belong together.
     """
     special = {k: options.pop(k) for k in ("scored_on", "initial_values") if k in options}
-    configuration = default_configuration(benchmark, technique, seed=seed, **options)
+    make = task_configuration if benchmark in TASKS else default_configuration
+    configuration = make(benchmark, technique, seed=seed, **options)
     configuration = dataclasses.replace(configuration, **special)
     classes = recipe(benchmark, technique, compression=configuration.compression).network.classes
     if labels is None:

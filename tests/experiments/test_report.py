@@ -402,6 +402,16 @@ def test_variants_stand_apart(sets):
         variants_table([of(sets, "kp")])
 
 
+def test_tasks_of_long_memory_have_tables_without_the_papers(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path, "copy-rnn", "baseline", 0.2)
+    write_run(tmp_path, "copy-rnn", "kp", 0.9, variant="kru")
+    (table,) = tables(tmp_path, "copy-rnn")
+    assert table.caption == "Copy memory: test accuracy"
+    assert [row.name for row in table.rows] == ["baseline", "Kronecker, kru"]
+    status, out, _ = main(monkeypatch, capsys, "copy-rnn", "--folder", tmp_path)
+    assert (status, out) == (0, f"{table}\n")
+
+
 def test_the_summary_has_every_accuracy_of_the_papers(sets):
     table = summary_table(sets, {"usps-fastrnn"})
     assert len(table.rows) == len(papers.results("mnist-lstm"))
