@@ -33,8 +33,8 @@ def write_run(
 ):  # fmt: skip
     """Write the record of a run that is right on a random part of the test items.
 
-    `options` are those of `default_configuration`, or of `task_configuration`; `right` says which items it is right on,
-    `groups` which of them belong together.
+    `options` are those of `default_configuration`, or of `task_configuration`; `right` says which
+    items it is right on, `groups` which of them belong together.
     """
     special = {k: options.pop(k) for k in ("scored_on", "initial_values") if k in options}
     make = task_configuration if benchmark in TASKS else default_configuration
