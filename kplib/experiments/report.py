@@ -370,9 +370,7 @@ def _difference_row(one: RunSet, rival: RunSet) -> Row:
         assert mine.mean is not None
         assert its.mean is not None
         printed = (signed(mine.mean - its.mean),)
-    verdict = "Undecided"
-    if gain.excludes_zero:
-        verdict = "Ahead" if gain.value > 0 else "Behind"
+    verdict = gain.verdict.capitalize()
     return Row(
         name=name_of(rival),
         details=(f"{_seeds(one)} against {len(rival.runs)}",),
