@@ -123,6 +123,12 @@ def step(name: str) -> Iterator[None]:
     print(f"    {time.perf_counter() - started:.1f} s", flush=True)
 
 
+def execute_pages(root: Path, environment: dict[str, str]) -> None:
+    """Execute all pages side by side. Those that fail Jupyter Book executes again, and reports."""
+    command = [sys.executable, str(ROOT / "tools" / "execute_pages.py"), str(root)]
+    subprocess.run(command, cwd=root, env=environment, check=False)
+
+
 def run_jupyter_book(root: Path, environment: dict[str, str], extra: Iterable[str]) -> int:
     """Run Jupyter Book on the repository; its exit status. Warnings are errors."""
     command = [
@@ -162,8 +168,12 @@ def build_book(root: Path, *, fresh: bool = False, extra: Iterable[str] = ()) ->
         # Old pages go: Sphinx leaves those of removed sources and stale menus behind.
         shutil.rmtree(build / "html", ignore_errors=True)
         write_kernel_spec(jupyter)
-    with step("Execute and write the pages with Jupyter Book"):
-        status = run_jupyter_book(root, quiet_environment(root, jupyter), extra)
+    environment = quiet_environment(root, jupyter)
+    if stale:
+        with step("Execute the pages, one on each core"):
+            execute_pages(root, environment)
+    with step("Write the pages with Jupyter Book, execute those that changed"):
+        status = run_jupyter_book(root, environment, extra)
     if cache_key(root) != key:
         (build / STAMP).unlink()
         print("    The code changed during the build: the next one runs every page again.")

@@ -103,6 +103,54 @@ def test_kernel_is_this_python(build_book, tmp_path: Path, monkeypatch: pytest.M
     assert KernelSpecManager().get_kernel_spec("python3").argv[0] == sys.executable
 
 
+PAGE = """---
+kernelspec:
+  name: python3
+---
+
+# Page
+
+```{{code-cell}} python
+{cell}
+```
+"""
+
+
+def test_pages_are_executed_side_by_side_into_the_cache_that_is_read(
+    build_book, load, checkout: Path, capfd: pytest.CaptureFixture[str]
+):
+    """Each in its own folder; the one that fails is not kept, and stops no other."""
+    from jupyter_cache import get_cache
+    from myst_nb.core.read import read_myst_markdown_notebook
+
+    cells = {
+        "book/here": "from pathlib import Path; print(Path.cwd().name)",
+        "book/chapters/there": "import os; print(os.path.basename(os.getcwd()))",
+        "book/wrong": "1 / 0",
+    }
+    (checkout / "_config.yml").write_text("execute: {timeout: 30}\n", encoding="utf-8")
+    (checkout / "book" / "chapters").mkdir()
+    for name, cell in cells.items():
+        (checkout / f"{name}.md").write_text(PAGE.format(cell=cell), encoding="utf-8")
+    build_book.write_kernel_spec(checkout / "_build" / "jupyter")
+    environment = build_book.quiet_environment(checkout, checkout / "_build" / "jupyter")
+    build_book.execute_pages(checkout, environment)
+    told = capfd.readouterr()
+    assert all(f"    {name}: " in told.out for name in cells)
+    assert "ZeroDivisionError" in told.err
+    cache = get_cache(checkout / load("tools/execute_pages.py").CACHE)
+    printed = {}
+    for name in cells:
+        page = read_myst_markdown_notebook((checkout / f"{name}.md").read_text(encoding="utf-8"))
+        try:
+            _, merged = cache.merge_match_into_notebook(page)
+        except KeyError:
+            continue
+        (cell,) = [cell for cell in merged.cells if cell.cell_type == "code"]
+        printed[name] = cell.outputs[0]["text"]
+    assert printed == {"book/here": "book\n", "book/chapters/there": "chapters\n"}
+
+
 def test_missing_assets_are_told(build_book, checkout: Path, capsys: pytest.CaptureFixture[str]):
     assert build_book.build_book(checkout) == 1
     assert "web_assets.py" in capsys.readouterr().err

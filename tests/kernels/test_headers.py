@@ -20,7 +20,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 
 # name -> compiler, flags, how to run it, bytes of its vectors
 BUILDS = {
-    "g++, AVX-512": ("g++", ["-O1", "-mavx512f", "-mavx512vl"], None, 64),
+    "g++, AVX-512": ("g++", ["-O1", "-mavx512f", "-mavx512vl"], [], 64),
     "g++, AVX2": ("g++", ["-O1", "-mavx2", "-mfma"], [], 32),
     "g++, SSE2": ("g++", ["-O1"], [], 16),
     "clang, AVX2": ("clang++", ["-O1", "-mavx2", "-mfma"], [], 32),
@@ -64,13 +64,24 @@ def builds(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", BUILDS)
-def test_every_target_computes_exactly(builds, name):
-    binary, compiled = builds[name]
+def test_every_target_compiles_without_a_warning(builds, name):
+    _, compiled = builds[name]
     assert compiled.returncode == 0, compiled.stderr
+
+
+# No emulator has AVX-512: it is run where the processor has it.
+RUN_HERE = [
+    name
+    for name in BUILDS
+    if name != "g++, AVX-512" or "avx512vl" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("name", RUN_HERE)
+def test_every_target_that_runs_here_computes_exactly(builds, name):
+    binary, _ = builds[name]
     _, _, runner, vector_bytes = BUILDS[name]
-    if runner is None and "avx512f" not in Path("/proc/cpuinfo").read_text():
-        return  # compiled without a warning; this processor cannot run it
-    command = [find(program) for program in runner or []] + [str(binary)]
+    command = [find(program) for program in runner] + [str(binary)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.endswith(f"0 failures, vectors of {vector_bytes} bytes\n")
