@@ -308,6 +308,7 @@ def movement_in_training(
             ax.set_ylim(0)
             ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         panels[-1].set_xlabel("Steps")
+        panels[-1].xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower left", ncols=2)
     return Picture(figure, "Movement of factors in training", "; ".join(words) + ".")

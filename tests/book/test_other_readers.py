@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,20 +21,21 @@ COLOURS = """() => [...document.querySelectorAll("body, h1, .bd-article a, .bd-a
     (e) => getComputedStyle(e).color)"""
 
 
-@pytest.fixture
-def bare(browser, address: str) -> Iterator[Callable]:
-    """Open pages in a browser that runs no scripts."""
-    contexts = []
+@pytest.fixture(scope="module")
+def bare(browser) -> Iterator:
+    """A browser that runs no scripts."""
+    context = browser.new_context(java_script_enabled=False)
+    yield context
+    context.close()
 
-    def open_bare(name: str):
-        contexts.append(browser.new_context(java_script_enabled=False))
-        page = contexts[-1].new_page()
-        page.goto(f"{address}/{name}")
-        return page
 
-    yield open_bare
-    for context in contexts:
-        context.close()
+@pytest.fixture(scope="module")
+def bare_page(bare, address: str, page_name: str) -> Iterator:
+    """The page where no scripts run."""
+    page = bare.new_page()
+    page.goto(f"{address}/{page_name}")
+    yield page
+    page.close()
 
 
 # ---------------------------------------------------------------- paper
@@ -82,20 +83,20 @@ def test_paper_is_light_whatever_the_screen_is(address: str, opened):
 # ---------------------------------------------------------------- without scripts
 
 
-def test_colours_need_no_script(page_name: str, bare, address: str, opened):
-    usual = opened(f"{address}/{page_name}", address + "/").page.evaluate(COLOURS)
-    assert bare(page_name).evaluate(COLOURS) == usual
+def test_colours_need_no_script(visit, bare_page):
+    usual = visit.page.evaluate(COLOURS)
+    assert bare_page.evaluate(COLOURS) == usual
     assert len(set(usual)) >= 2
 
 
-def test_note_stands_where_formulas_or_widgets_do(page_name: str, bare):
-    page = bare(page_name)
-    needed = page.locator(f".bd-article :is(.math, {WIDGET})").count() > 0
-    assert page.locator(".kp-noscript:visible").count() == needed
+def test_note_stands_where_formulas_or_widgets_do(bare_page):
+    needed = bare_page.locator(f".bd-article :is(.math, {WIDGET})").count() > 0
+    assert bare_page.locator(".kp-noscript:visible").count() == needed
 
 
-def test_static_figure_is_open_where_the_widget_is_blank(bare):
-    page = bare(STORY)
+def test_static_figure_is_open_where_the_widget_is_blank(bare, address: str):
+    page = bare.new_page()
+    page.goto(f"{address}/{STORY}")
     folds = page.locator(f".cell:has({WIDGET}) + .cell details.hide")
     assert folds.count() >= 1
     for fold in folds.all():
