@@ -83,6 +83,7 @@ class Visit:
     page: object
     outside: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    shown: tuple[int, int, dict[str, str]] = (1280, 900, {})
 
 
 def open_page(browser, url: str, allowed: str) -> Visit:
@@ -149,3 +150,11 @@ def visit(browser, address: str, page_name: str) -> Iterator[Visit]:
     visit = open_page(browser, f"{address}/{page_name}", address + "/")
     yield visit
     visit.page.context.close()
+
+
+@pytest.fixture(scope="module")
+def bare(browser) -> Iterator:
+    """A browser that runs no scripts."""
+    context = browser.new_context(java_script_enabled=False)
+    yield context
+    context.close()
