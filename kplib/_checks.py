@@ -1,7 +1,8 @@
 """Checks of arguments that the NumPy core shares: integers, arrays, dtypes, finite entries."""
 
+import inspect
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,14 @@ def vectors(name: str, value: ArrayLike) -> Array:
     if array.ndim == 0:
         raise ShapeError(f"{name} must have at least 1 axis, found a scalar")
     return array
+
+
+def require_options(name: str, function: Callable[..., object], options: Iterable[str]) -> None:
+    """Refuse a keyword argument that a function does not have."""
+    known = inspect.signature(function).parameters
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{name} has no option {option!r}, but {', '.join(known)}")
 
 
 def require_finite(name: str, array: Array) -> None:

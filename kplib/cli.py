@@ -26,6 +26,13 @@ except ImportError:
     typer = None
 
 _USER_ERRORS = (ShapeError, DtypeError, BufferLayoutError, DataError, MissingExtraError)
+# What the subcommands import only when they are called.
+_EXTRA_OF = {
+    "torch": "nn", "safetensors": "nn",
+    "pooch": "data", "requests": "data", "sklearn": "data", "soundfile": "data", "librosa": "data",
+    "distributed": "sweep", "dask": "sweep", "filelock": "sweep",
+    "threadpoolctl": "bench", "rich": "bench",
+}  # fmt: skip
 
 
 def main() -> None:
@@ -36,6 +43,12 @@ def main() -> None:
         build_app()()
     except _USER_ERRORS as error:
         _print_error(error)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _print_error(MissingExtraError(error.name or "", extra))
         sys.exit(2)
 
 

@@ -217,3 +217,19 @@ def test_the_loader_can_be_chosen_and_a_folder_gets_the_default_name(
     names = [row["peer"] for row in record["tables"][0]["rows"]]
     assert not [name for name in names if name.startswith(("torch", "numba"))]
     assert f"record: {path}" in capsys.readouterr().out.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "arguments"),
+    [
+        ("torch", "nn", ["train", "usps-fastrnn", "kp"]),
+        ("distributed", "sweep", ["sweep"]),
+    ],
+)
+def test_what_a_subcommand_lacks_is_named(package, extra, arguments):
+    code = f"import sys; sys.modules[{package!r}] = None; from kplib.cli import main; main()"
+    done = run(*arguments, code=code)
+    assert done.returncode == 2
+    assert f"{package} is not installed" in done.stderr
+    assert f"pip install 'kplib[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,7 +1,7 @@
 """Install the wheel in clean environments, one for each Python and extra, and use it there.
 
     .venv/bin/python tools/check_extras.py dist                     # make check-extras
-    .venv/bin/python tools/check_extras.py dist --extras core,nn --pythons 3.13
+    .venv/bin/python tools/check_extras.py dist --extras core nn --pythons 3.13
     .venv/bin/python tools/check_extras.py dist --latest            # without constraints.txt
 
 Each environment holds what a reader gets who types `pip install 'kplib[EXTRA]'`, and pytest. In it

@@ -7,6 +7,7 @@ module, with its `Source` and a function that loads it.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kplib._checks import require_options
 from kplib.errors import DataError, MissingExtraError
 
 try:
@@ -52,6 +53,8 @@ def load(name: str, **options: Any) -> DataSet:
     ------
     DataError
         If there is no such data set, or if a file of it is not what was published.
+    ValueError
+        If it has no such option, or an option does not make sense.
     MissingDataError
         If a file is not here and cannot be downloaded.
 
@@ -70,4 +73,5 @@ def load(name: str, **options: Any) -> DataSet:
     if name not in _LOADERS:
         raise DataError(f"there is no data set {name!r}, but {', '.join(_LOADERS)}")
     _, loader = _LOADERS[name]
+    require_options(name, loader, options)
     return loader(**options)

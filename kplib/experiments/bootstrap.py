@@ -41,6 +41,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kplib._checks import positive_integer
+
 __all__ = ["Interval", "accuracy_interval", "difference_interval", "paired_interval"]
 
 LEVEL = 0.95
@@ -308,6 +310,11 @@ def _interval(
 
     It lies between `least` and 1.
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, found {level}")
+    samples = positive_integer("samples", samples)
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, found {seed}")
     rng = np.random.default_rng(seed)
     numbers = None if groups is None else _numbered(groups, runs.shape[1])
     items = runs.mean(axis=0)

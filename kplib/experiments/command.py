@@ -101,7 +101,9 @@ def train(
             configuration = configuration.with_length(length)
         if bits is not None:
             rounded(configuration, bits)  # before the training: says so if that cannot be
-            keep_weights = True if keep_weights is None else keep_weights
+            if keep_weights is False:
+                raise ValueError(f"--bits {bits} needs the weights: leave out --no-keep-weights")
+            keep_weights = True
         data = load(configuration.data, **configuration.data_options)
         options: dict[str, Any] = {
             "folder": folder,

@@ -6,6 +6,7 @@ and stands in the configuration, and so in every record, as any other number doe
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -281,8 +282,8 @@ class Configuration:
         ValueError
             If it is not positive.
         """
-        if not fraction > 0:
-            raise ValueError(f"fraction must be positive, found {fraction}")
+        if not 0 < fraction < math.inf:
+            raise ValueError(f"fraction must be positive and finite, found {fraction}")
         return self.with_length(max(1, round(self.length * fraction)))
 
     def with_length(self, length: int) -> "Configuration":
@@ -406,7 +407,9 @@ def default_configuration(
         unit=training.unit,
         length=training.length,
         full_length=training.length,
-        batch_size=batch_size or _same_everywhere(row.benchmark, "batch_size"),
+        batch_size=(
+            _same_everywhere(row.benchmark, "batch_size") if batch_size is None else batch_size
+        ),
         optimizer=_same_everywhere(row.benchmark, "optimizer"),
         learning_rate=training.learning_rate if learning_rate is None else learning_rate,
         schedule=_schedule(schedule, timed.training, training.length, decay_steps),

@@ -32,6 +32,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from kplib.experiments.bootstrap import Interval
 from kplib.experiments.points import Point
 from kplib.experiments.recipes import recipe
 from kplib.experiments.run_sets import RunSet, difference
@@ -70,6 +71,8 @@ def our_points(
         mine = one.configuration
         time = times.get(network_name(one))
         lost = difference(baseline, one) if baseline else None
+        if one is baseline:
+            lost = Interval(value=0.0, low=0.0, high=0.0)
         points.append(
             Point(
                 source="ours",

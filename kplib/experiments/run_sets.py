@@ -52,7 +52,6 @@ from kplib.experiments.bootstrap import Interval, accuracy_interval, difference_
 from kplib.experiments.configuration import Configuration, default_configuration
 from kplib.experiments.plans import Entry, Plan
 from kplib.experiments.printed import PaperResult
-from kplib.experiments.recipes import recipe
 from kplib.experiments.records import StoredRun, iterate
 from kplib.experiments.schedules import Schedule
 
@@ -387,11 +386,3 @@ def _protocol(one: RunSet, fraction: float | None = None) -> Protocol:
         initial_values=json.dumps(dict(mine.initial_values), sort_keys=True),
         data_sha256=one.runs[0].record.data.sha256,
     )
-
-
-def usual_layers(one: RunSet) -> bool:
-    """Whether a network has as many layers as `kplib.build` gives it by itself."""
-    mine = one.configuration
-    return mine.layers == recipe(
-        mine.benchmark, mine.technique, compression=mine.compression
-    ).layers  # fmt: skip

@@ -215,7 +215,10 @@ def of_papers(training: Training, decay_steps: float | None = None) -> Schedule:
     decay = training.decay
     if decay.kind == "LRD1":
         assert decay.rate is not None
-        return LRD1(rate=decay.rate, decay_steps=decay_steps or training.length)
+        return LRD1(
+            rate=decay.rate,
+            decay_steps=training.length if decay_steps is None else decay_steps,
+        )
     if decay.kind == "rates":
         ends = [end for end in accumulate(decay.lengths) if end < training.length]
         milestones: list[float] = [*ends[: len(decay.rates) - 1]]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 import kplib.data
-from kplib._checks import positive_integer
+from kplib._checks import positive_integer, require_options
 from kplib.data import DataSet, Sequences
 from kplib.data.images import load_mnist
 from kplib.experiments.benchmarks import TASKS
@@ -281,6 +281,7 @@ def load(name: str, **options: Any) -> DataSet:
     """
     if name not in _LOADERS:
         return kplib.data.load(name, **options)
+    require_options(name, _LOADERS[name], options)
     return _LOADERS[name](**options)
 
 

@@ -228,9 +228,10 @@ def train(
     if recorded(configuration, folder):
         return read(record_path(folder, configuration))
     _check(configuration, data, network, objective, soft_targets)
+    where = _device(device)
     with _threads(threads):
         run = _Run(
-            configuration, data, network, torch.device(device), folder,
+            configuration, data, network, where, folder,
             soft_targets=soft_targets, snapshot=snapshot, sources=sources or {},
         )  # fmt: skip
         run.resume()
@@ -649,6 +650,16 @@ def _builder(configuration: Configuration) -> Callable[[], Classifier]:
         return with_initial_values(model, configuration.initial_values)
 
     return network
+
+
+def _device(name: str | torch.device) -> torch.device:
+    """Return a device that this torch can use."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(f"device is {name!r}: {str(error).splitlines()[0]}") from None
+    return device
 
 
 def _check(

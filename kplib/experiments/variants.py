@@ -411,8 +411,12 @@ def configured(
     make: Callable[..., Configuration] = default_configuration
     if benchmark in TASKS:
         make = task_configuration
-        if options.get("schedule") == "papers":
-            del options["schedule"]
+        # What the command line gives where nothing is asked for; a task has none of these.
+        usual = {"schedule": "papers", "max_norm_on": "gradients", "dropout_is": "kept"}
+        options = {name: value for name, value in options.items() if usual.get(name) != value}
+        printed = [n for n in ("max_norm_on", "dropout_is", "decay_steps") if n in options]
+        if printed:
+            raise ValueError(f"{benchmark} is not of the papers: leave out {', '.join(printed)}")
     if not variant:
         return make(benchmark, technique, **options)
     changes = _find(benchmark, technique, variant).changes

@@ -83,3 +83,22 @@ def test_groups_of_unequal_sizes_keep_the_mean_over_items(rng):
 def test_wrong_groups(groups, message):
     with pytest.raises(ValueError, match=message):
         accuracy_interval(np.ones((2, 10), bool), groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"level": 0}, "level must be between 0 and 1, found 0"),
+        ({"level": 95}, "found 95"),
+        ({"level": -0.9}, "found -0.9"),
+        ({"samples": 0}, "samples"),
+        ({"samples": 2.5}, "samples"),
+        ({"seed": -1}, "seed must not be negative, found -1"),
+    ],
+)
+def test_an_interval_that_cannot_be_is_refused(options, words):
+    right = np.ones((3, 8), bool)
+    with pytest.raises(ValueError, match=words):
+        accuracy_interval(right, **options)
+    with pytest.raises(ValueError, match=words):
+        difference_interval(right, ~right, **options)

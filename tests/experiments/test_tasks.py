@@ -135,6 +135,8 @@ def test_permuted_pixels_are_the_same_ones_in_one_other_order(small_mnist):
         (lambda: adding(steps=1), "at least 2 steps, found 1"),
         (lambda: pixel_mnist(side=10), "side must be 7, 14 or 28, found 10"),
         (lambda: load("mist"), "there is no data set 'mist'"),
+        (lambda: load("adding", bins=2), "adding has no option 'bins', but steps"),
+        (lambda: load("usps", bins=2), "usps has no option 'bins', but"),
         (
             lambda: task_configuration("mnist-lstm", "kp"),
             "no task 'mnist-lstm'; there are copy-rnn",

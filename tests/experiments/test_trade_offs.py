@@ -124,6 +124,8 @@ def test_networks_that_were_trained_alike_are_a_group(records):
     assert {p.seeds for p in first.points} == {3}
     for point in first.points:
         assert point.lost_low <= point.lost <= point.lost_high
+    # The baseline against itself: the same seeds, not two draws of them.
+    assert (first.points[0].lost_low, first.points[0].lost_high) == (0, 0)
     assert all(point.lost is None for point in second.points)  # no baseline was trained so
     assert one.means.points == tuple(paper_points("kws-lstm"))
 

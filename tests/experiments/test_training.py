@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from safetensors.numpy import save
 from sklearn.metrics import confusion_matrix, f1_score
 
 import kplib
-from kplib.experiments import BENCHMARKS
+from kplib.experiments import BENCHMARKS, tasks
 from kplib.experiments.batches import Batches, OutputDropout, fingerprint
 from kplib.experiments.checkpoint import read_checkpoint, write_checkpoint
 from kplib.experiments.configuration import Pruning, default_configuration
@@ -652,6 +653,24 @@ def test_the_command(monkeypatch, capsys, digits, tmp_path):
     assert "--seed 2 --epochs 3" in stored.record.circumstances.command
 
 
+@pytest.mark.parametrize("benchmark", ["copy-rnn", "adding-rnn"])
+def test_the_command_trains_tasks_of_long_memory(benchmark, monkeypatch, capsys, tmp_path):
+    """The papers' options, which the command gives unasked, are none of theirs."""
+    monkeypatch.setattr(
+        "kplib.experiments.tasks._LOADERS",
+        {
+            name: partial(load, train=200, validation=100, test=100)
+            for name, load in tasks._LOADERS.items()
+        },
+    )
+    arguments = [benchmark, "kp", "--variant", "kru", "--steps", "2", "--folder", str(tmp_path)]
+    code, out, err = _command(monkeypatch, capsys, *arguments)
+    assert (code, err) == (0, "")
+    assert "test accuracy" in out
+    (stored,) = iterate(tmp_path)
+    assert stored.record.configuration.length == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -662,6 +681,11 @@ def test_the_command(monkeypatch, capsys, digits, tmp_path):
         (["kws-gru", "kp", "--epochs", "3"], "trained by steps: give --steps"),
         (["kws-gru", "kp", "--epochs", "3", "--steps", "3"], "give one of"),
         (["usps-fastrnn", "kp", "--shorten", "0"], "fraction must be positive"),
+        (["usps-fastrnn", "kp", "--shorten", "inf"], "positive and finite, found inf"),
+        (["usps-fastrnn", "kp", "--epochs", "1", "--device", "abacus"], "device is 'abacus'"),
+        (["kws-lstm", "kp", "--decay-steps", "0"], "decay_steps"),
+        (["usps-fastrnn", "kp", "--bits", "8", "--no-keep-weights"], "leave out --no-keep-weights"),
+        (["copy-rnn", "kp", "--decay-steps", "5"], "leave out decay_steps"),
         (["usps-fastrnn", "kp", "--learning-rate", "-1"], "learning_rate must be positive"),
     ],
 )

@@ -71,6 +71,8 @@ def chosen_cases(
         raise ValueError(
             f"there is no technique {unknown[0]!r} for devices; there are: {', '.join(TECHNIQUES)}"
         )
+    if not random and not runs.is_dir():
+        raise ValueError(f"{runs} is no folder of records; name one with --runs")
     cases = []
     for benchmark in benchmarks or NETWORKS:
         for technique in techniques or NETWORKS[benchmark]:
