@@ -157,7 +157,7 @@ class Step:
         total = self._sum(terms, 0)
         entry = [f"{new}[k] = hyperbolic_tangent({total});"]
         if self.rnn.nonlinearity == "relu":
-            entry = [f"const float sum = {total};", f"{new}[k] = sum > 0.0f ? sum : 0.0f;"]
+            entry = [f"const float sum = {total};", f"{new}[k] = sum < 0.0f ? 0.0f : sum;"]
         return [*declared, *_prepare(terms), *self._for_each(*entry), *copied]
 
     def _fastrnn(self) -> Lines:

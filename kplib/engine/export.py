@@ -304,7 +304,7 @@ def _check(model: Classifier, weights: Weights, example: ArrayLike | None) -> Ch
     """Return the example, and what the exported network should make of it."""
     x = _example(cast("Recurrent", model.rnn).input_size, example)
     stored = quantize(model, 8, head=True).model if weights == "int8" else model
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         near = stored(torch.from_numpy(x)).double()
         logits = copy.deepcopy(stored).double()(torch.from_numpy(x).double())
     if not torch.isfinite(logits.float()).all():

@@ -26,10 +26,13 @@ class CompiledOperation:
         self, program: Program, operands: tuple[np.ndarray, ...], loader: str | None
     ) -> None:
         chosen = loaders.choose(loader)
+        # A dtype equals None where that stands for float64, so None is asked for first.
         packed = tuple(
             np.require(
                 operand,
-                operand.dtype if operand.dtype == program.stored else program.dtype,
+                operand.dtype
+                if program.stored is not None and operand.dtype == program.stored
+                else program.dtype,
                 ["C", "A"],
             )
             for operand in operands

@@ -487,6 +487,13 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
     assert texts[0] == texts[1]
 
 
+def test_autocast_does_not_loosen_the_self_test(tmp_path):
+    model = network("lstm", Dense(), 1, False)
+    usual = export_c(model, tmp_path / "net").tolerance
+    with torch.autocast("cpu"):
+        assert export_c(model, tmp_path / "net").tolerance == usual
+
+
 def test_another_process_gives_the_same_bytes(tmp_path):
     script = (
         "import sys, kplib; from kplib.engine.export import export_c; "
@@ -581,6 +588,15 @@ def test_too_long_a_sequence_gives_nan(tmp_path):
     assert_near(library.run(x), exact("float32", model, x))
     assert np.isnan(library.run(np.zeros((7, 4)))).all()
     assert_near(library.run(x), exact("float32", model, x))
+
+
+@pytest.mark.parametrize("cell", ["rnn-relu", "rnn-tanh", "gru-after"])
+def test_nan_stays_nan(cell, tmp_path):
+    model = network(cell, Dense(), 1, False)
+    library = build(tmp_path, {"net": (model, "float32")})["net"]
+    x = np.ones((3, 4), np.float32)
+    x[1, 2] = np.nan
+    assert np.isnan(library.run(x)).all()
 
 
 def test_no_steps_give_the_head_of_the_zero_state(tmp_path):

@@ -87,6 +87,13 @@ def test_rounding_is_that_of_a_good_dense_product(dtype, shape):
     assert np.abs(y - exact).max() <= 8 * np.finfo(dtype).eps * np.abs(exact).max()
 
 
+@pytest.mark.parametrize("loader", ["cppyy", "compiler", "numpy"])
+def test_operands_are_rounded_to_the_dtype_by_every_loader(loader):
+    W = np.array([[2.0**24 + 1, -(2.0**24)]])  # the first is no float32
+    op = kplib.compile_dense(W, dtype=np.float32, loader=loader)
+    np.testing.assert_array_equal(op(np.ones(2, np.float32)), [0])
+
+
 def test_large_scratch_memory_is_taken_from_the_heap():
     A, B = np.ones((2, 9000), np.float32), np.ones((3, 2), np.float32)  # T has 27,000 entries
     y = kplib.compile_kron(A, B)(np.ones(18000, np.float32))
