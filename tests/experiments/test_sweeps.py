@@ -495,7 +495,7 @@ def test_the_command_runs_what_is_left_and_tells_what_failed(undisturbed, tmp_pa
     assert done.returncode == 1, done.stderr
     assert done.stderr.endswith("kplib: 1 runs failed; the lines above say why\n")
     assert done.stdout.count("done before") == 8
-    assert "2 usps-fastrnn/kp/seed-0: failed: TypeError: load_usps() got" in done.stdout
+    assert "2 usps-fastrnn/kp/seed-0: failed: ValueError: usps has no option" in done.stdout
     assert done.stdout.endswith(status_table(read_plan(plan), folder) + "\n")
     assert str(tmp_path) not in "".join(p.read_text() for p in folder.rglob("*.json"))
 

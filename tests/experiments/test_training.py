@@ -653,6 +653,12 @@ def test_the_command(monkeypatch, capsys, digits, tmp_path):
     assert "--seed 2 --epochs 3" in stored.record.circumstances.command
 
 
+def test_a_device_that_is_none_is_refused(digits, tmp_path):
+    configuration = default_configuration("usps-fastrnn", "kp", length=1)
+    with pytest.raises(ValueError, match="device is 'abacus'"):
+        run(configuration, digits, tmp_path, device="abacus")
+
+
 @pytest.mark.parametrize("benchmark", ["copy-rnn", "adding-rnn"])
 def test_the_command_trains_tasks_of_long_memory(benchmark, monkeypatch, capsys, tmp_path):
     """The papers' options, which the command gives unasked, are none of theirs."""
@@ -682,7 +688,6 @@ def test_the_command_trains_tasks_of_long_memory(benchmark, monkeypatch, capsys,
         (["kws-gru", "kp", "--epochs", "3", "--steps", "3"], "give one of"),
         (["usps-fastrnn", "kp", "--shorten", "0"], "fraction must be positive"),
         (["usps-fastrnn", "kp", "--shorten", "inf"], "positive and finite, found inf"),
-        (["usps-fastrnn", "kp", "--epochs", "1", "--device", "abacus"], "device is 'abacus'"),
         (["kws-lstm", "kp", "--decay-steps", "0"], "decay_steps"),
         (["usps-fastrnn", "kp", "--bits", "8", "--no-keep-weights"], "leave out --no-keep-weights"),
         (["copy-rnn", "kp", "--decay-steps", "5"], "leave out decay_steps"),
