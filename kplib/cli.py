@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import kplib
+from kplib._refusals import print_refusal, refused_in_one_line
 from kplib.errors import (
     BufferLayoutError,
     DataError,
@@ -42,18 +43,14 @@ def main() -> None:
             raise MissingExtraError("typer", "bench")
         build_app()()
     except _USER_ERRORS as error:
-        _print_error(error)
+        print_refusal(error)
         sys.exit(2)
     except ModuleNotFoundError as error:
         extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        _print_error(MissingExtraError(error.name or "", extra))
+        print_refusal(MissingExtraError(error.name or "", extra))
         sys.exit(2)
-
-
-def _print_error(error: Exception) -> None:
-    print(f"kplib: {error}", file=sys.stderr)
 
 
 def build_app() -> typer.Typer:
@@ -222,12 +219,9 @@ def export(
     """
     from kplib.engine.export import export_c
 
-    try:
+    with refused_in_one_line():
         model = _network(network, state, seed, compression, layers)
         written = export_c(model, path, weights=weights, name=name)
-    except ValueError as error:
-        _print_error(error)
-        raise typer.Exit(2) from None
     print(
         f"{written.header} and {written.source}: {written.weight_bytes:,} bytes of constants, "
         f"{written.state_bytes:,} bytes of RAM"
@@ -296,17 +290,15 @@ def matvec(
     from kplib.bench import command
     from kplib.kernels import loaders
 
-    cases = command.chosen_cases(shapes, seed, loader)
-    try:
+    with refused_in_one_line():
+        cases = command.chosen_cases(shapes, seed, loader)
         loaders.choose(loader)  # before anything is timed: a table without kplib says nothing
-    except ValueError as error:
-        _print_error(error)
-        raise typer.Exit(2) from None
+        json_path = command.json_path(json, "matvec")
     command.matvec(
         cases=cases,
         random=random if shapes in ("random", "all") else 0,
         settings=command.Settings(shapes, seed, rounds, peers, loader),
-        json_path=json,
+        json_path=json_path,
         arguments=sys.argv[1:],
     )
 
@@ -340,13 +332,11 @@ def network(
     from kplib.bench import command
     from kplib.bench.network import chosen_specs
 
-    try:
+    with refused_in_one_line():
         chosen = chosen_specs(benchmarks, technique)
-    except ValueError as error:
-        _print_error(error)
-        raise typer.Exit(2) from None
+        json_path = command.json_path(json, "network")
     settings = command.NetworkSettings(rounds, threads, seed, torch_compile, memory)
-    command.network(chosen, settings, json, sys.argv[1:])
+    command.network(chosen, settings, json_path, sys.argv[1:])
 
 
 def train(
@@ -356,21 +346,23 @@ def train(
     rounds: Annotated[int, typer.Option(min=1, help="Timed samples of each peer.")] = 15,
     threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 2,
     device: Annotated[str, typer.Option(help="Where it is trained: cpu, cuda.")] = "cpu",
-    json: Annotated[Path | None, typer.Option(help="Write the record there.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the record there; in a folder, under its own name.")
+    ] = None,
 ) -> None:
     """Time one training step of the papers' networks, Kronecker against dense.
 
     Forward, backward and Adam, with the papers' batches; peers take turns, medians over the
     rounds. Ratios above 1 are losses, and stay in the table.
     """
-    from kplib.bench import training
+    from kplib.bench import command, training
+    from kplib.experiments.batches import usable_device
 
-    try:
+    with refused_in_one_line():
         cases = training.chosen_cases(benchmarks)
-    except ValueError as error:
-        _print_error(error)
-        raise typer.Exit(2) from None
-    training.run(cases, rounds, threads, device, json, sys.argv[1:])
+        usable_device(device)
+        json_path = command.json_path(json, "training")
+    training.run(cases, rounds, threads, device, json_path, sys.argv[1:])
 
 
 def arm(
@@ -392,8 +384,5 @@ def arm(
     from kplib.bench.arm import command
     from kplib.bench.arm.toolchain import MissingToolError
 
-    try:
+    with refused_in_one_line(ValueError, MissingToolError):
         command.arm(benchmarks, caches, json, sys.argv[1:])
-    except (ValueError, MissingToolError) as error:
-        _print_error(error)
-        raise typer.Exit(2) from None

@@ -3,6 +3,8 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from kplib import cli
 from kplib.bench.native import NATIVE_PEERS
 from kplib.bench.peers import PYTHON_PEERS
 from kplib.kernels import loaders
+
+ROOT = Path(__file__).parent.parent
 
 
 def run(*arguments, code="from kplib.cli import main; main()", cwd=None):
@@ -102,6 +106,39 @@ def test_a_loader_that_cannot_be_used_is_told_before_anything_is_timed(
         monkeypatch.setenv("KPLIB_LOADER", "foo")
         message = "loader is 'foo', but must be one of ['cppyy', 'compiler', 'numpy']"
     assert main(monkeypatch, capsys, *command) == (2, "", f"kplib: {message}\n")
+
+
+@pytest.mark.parametrize("benchmark", ["matvec", "network", "train", "devices", "arm"])
+def test_a_record_that_cannot_be_written_is_told_before_anything_is_measured(
+    monkeypatch, capsys, tmp_path, benchmark
+):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "record.json", tmp_path / "file"):
+        status, out, err = main(monkeypatch, capsys, "bench", benchmark, "--json", str(path))
+        assert (status, out) == (2, "")
+        assert re.fullmatch(rf"kplib: {tmp_path}/file/.*\.json cannot be written: .*\n", err)
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_is_measured(monkeypatch, capsys):
+    status, out, err = main(monkeypatch, capsys, "bench", "train", "--device", "foo")
+    assert (status, out) == (2, "")
+    assert re.fullmatch(r"kplib: device is 'foo': .*\n", err)
+
+
+def test_a_file_in_place_of_the_sweeps_folder(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _, err = main(monkeypatch, capsys, "sweep", "--folder", str(tmp_path / "file"))
+    assert status == 2
+    assert re.fullmatch(r"kplib: .*file/\.sweep\.lock cannot be written: .*\n", err)
+
+
+@pytest.mark.repository
+def test_every_package_that_a_command_may_miss_is_of_the_extra_that_is_named():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = {"sklearn": "scikit-learn"}
+    for module, extra in cli._EXTRA_OF.items():
+        packages = extras["optional-dependencies"][extra]
+        assert any(re.match(rf"{names.get(module, module)}\b", each) for each in packages)
 
 
 @pytest.mark.parametrize("arguments", [["nothing"], ["shapes", "a", "b"], ["shapes"]])

@@ -21,7 +21,7 @@ from kplib.bench.matvec import (
 )
 from kplib.bench.native import NATIVE_PEERS
 from kplib.bench.peers import PYTHON_PEERS, Case, Peer
-from kplib.bench.record import write_json
+from kplib.bench.record import record_path, write_json
 from kplib.errors import ShapeError
 from kplib.shapes import FactorShape, algorithm4
 
@@ -103,7 +103,7 @@ def matvec(
     settings : Settings
         The other options.
     json_path : Path or None
-        Where the record goes; a folder means its own name in there.
+        Where the record goes, if it is wanted.
     arguments : sequence of str
         Of the command, for the record.
     """
@@ -129,9 +129,8 @@ def matvec(
     if json_path is not None:
         options = asdict(settings) | {"random": random, "min_sample_seconds": MIN_SECONDS}
         provenance |= _afterwards()
-        path = _file(json_path, "matvec", str(provenance["machine"]["cpu"]))
-        write_json(path, report.record(provenance, options, tables, drawn, found))
-        console.print(f"record: {path}")
+        write_json(json_path, report.record(provenance, options, tables, drawn, found))
+        console.print(f"record: {json_path}")
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def network(
     settings : NetworkSettings
         The other options.
     json_path : Path or None
-        Where the record goes; a folder means its own name in there.
+        Where the record goes, if it is wanted.
     arguments : sequence of str
         Of the command, for the record.
     """
@@ -194,9 +193,19 @@ def network(
         networks = {name: [spec.label for spec in specs] for name, specs in chosen.items()}
         options = {"networks": networks, **asdict(settings), "min_sample_seconds": MIN_SECONDS}
         provenance |= _afterwards()
-        path = _file(json_path, "network", str(provenance["machine"]["cpu"]))
-        write_json(path, network_report.record(provenance, options, tables, found))
-        console.print(f"record: {path}")
+        write_json(json_path, network_report.record(provenance, options, tables, found))
+        console.print(f"record: {json_path}")
+
+
+def json_path(path: Path | None, benchmark: str) -> Path | None:
+    """Return where the record of a benchmark on this machine goes, if it is wanted.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be written there.
+    """
+    return None if path is None else record_path(path, f"{benchmark} {machine.machine()['cpu']}")
 
 
 def _console(width: int) -> Console:
@@ -212,13 +221,6 @@ def _afterwards() -> dict[str, Any]:
 
 def _asked(everyone: Sequence[Peer], which: str) -> list[Peer]:
     return [peer for peer in everyone if which == "all" or not peer.slow_import]
-
-
-def _file(path: Path, benchmark: str, cpu: str) -> Path:
-    """Return the path itself, or the default name in it if it is a folder."""
-    if path.suffix == ".json" and not path.is_dir():
-        return path
-    return path / f"{benchmark}-{re.sub(r'[^a-z0-9]+', '-', cpu.lower()).strip('-')}.json"
 
 
 def _print_head(console: Console, provenance: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
 """Records: what a measurement needs beside it, written so that nothing half-written is left."""
 
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
+
+from kplib._atomic import require_writable, write_atomically
 
 # A path begins where a word does, or right after a compiler's -I or -L.
 _FOLDERS = re.compile(r"(?:(?<![\w.])|(?<=-[IL]))(?:/[^/\s'\"()]+)+/")
@@ -34,6 +34,36 @@ def without_folders(text: str) -> str:
     return _FOLDERS.sub("", text)
 
 
+def record_path(path: Path, name: str) -> Path:
+    """Return where a record goes; asked before the measurement, so that none is lost.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.json`` file, or a folder; missing folders are made.
+    name : str
+        Of the file in the folder: its letters and digits, in lower case.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be written there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     record_path(Path(folder), "aarch64 gcc 12.2.0").name
+    ...     record_path(Path(folder, "own.json"), "aarch64 gcc 12.2.0").name
+    'aarch64-gcc-12-2-0.json'
+    'own.json'
+    """
+    if path.suffix != ".json" or path.is_dir():
+        path /= f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
+    require_writable(path)
+    return path
+
+
 def write_json(path: Path, record: object) -> None:
     """Write a record as JSON: whole, or not at all.
 
@@ -46,20 +76,11 @@ def write_json(path: Path, record: object) -> None:
 
     Examples
     --------
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_json(Path(folder, "new", "record.json"), {"ratio": 12.5})
     ...     json.loads(Path(folder, "new", "record.json").read_text()) == {"ratio": 12.5}
     True
     """
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # mkstemp makes private files; a record is as readable as any other file of the project.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_atomically(path, text.encode())

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
+from kplib._atomic import atomic_file
 from kplib.data.files import cache_folder
 
 Arrays = dict[str, NDArray[Any]]
@@ -38,6 +37,7 @@ def cached(name: str, inputs: Mapping[str, Any], compute: Callable[[], Arrays]) 
 
     Examples
     --------
+    >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     os.environ["KPLIB_CACHE"] = folder
     ...     squares = cached("squares", {"n": 4}, lambda: {"x": np.arange(4) ** 2})
@@ -70,12 +70,5 @@ def _read(path: Path, text: str) -> Arrays | None:
 
 
 def _write(path: Path, text: str, arrays: Arrays) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, __inputs__=np.array(text), **arrays)
-        os.chmod(temporary, 0o644)  # mkstemp makes private files
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with atomic_file(path) as file:
+        np.savez(file, allow_pickle=False, __inputs__=np.array(text), **arrays)

@@ -104,7 +104,7 @@ def _try_address(
 
 
 def _receive(url: str, part: Path, size: int | None, progress: bool) -> None:
-    """Append to `part` what it lacks; write it anew if the server does not know ranges."""
+    """Append to `part` what it lacks; of a server that knows no ranges, skip what is here."""
     start, most = _bytes(part), _MOST_BYTES if size is None else size
     if start and start == size:
         return
@@ -118,25 +118,27 @@ def _receive(url: str, part: Path, size: int | None, progress: bool) -> None:
                 return
             raise _SizeError(f"{start:,} bytes of {part.stem} are here, it has {whole or '?'}")
         response.raise_for_status()
-        if response.status_code != requests.codes.partial_content:
-            start = 0
+        skip = 0 if response.status_code == requests.codes.partial_content else start
         coming = int(response.headers.get("Content-Length", 0))
         bar = tqdm(
             desc=part.stem,
             initial=start,
-            total=start + coming if coming else size,
+            total=start - skip + coming if coming else size,
             unit="B",
             unit_scale=True,
             disable=None if progress else True,  # None: shown on a terminal only
         )
-        with part.open("ab" if start else "wb") as file, bar:
-            for chunk in response.iter_content(_CHUNK_BYTES):
+        with part.open("ab") as file, bar:
+            for received in response.iter_content(_CHUNK_BYTES):
+                chunk, skip = received[skip:], max(0, skip - len(received))
                 if file.tell() + len(chunk) > most:
                     raise _SizeError(f"it sends more than the {most:,} bytes of {part.stem}")
                 file.write(chunk)
                 bar.update(len(chunk))
     if size is not None and _bytes(part) != size:
-        raise _SizeError(f"it ends after {_bytes(part):,} of the {size:,} bytes of {part.stem}")
+        why = f"it ends after {_bytes(part):,} of the {size:,} bytes of {part.stem}"
+        # Without an announced length, an end may be a broken connection: what has come is kept.
+        raise _SizeError(why) if coming else requests.ConnectionError(why)
 
 
 def _beside(path: Path, suffix: str) -> Path:

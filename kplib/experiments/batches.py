@@ -163,6 +163,22 @@ class OutputDropout(nn.Module):
         return x * torch.empty_like(x).bernoulli_(keep, generator=random).div_(keep)
 
 
+def usable_device(name: str | torch.device) -> torch.device:
+    """Return a device, or raise a ValueError if this torch cannot use it.
+
+    Examples
+    --------
+    >>> usable_device("cpu")
+    device(type='cpu')
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(f"device is {name!r}: {str(error).splitlines()[0]}") from None
+    return device
+
+
 def on_device(part: "Sequences", device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the sequences and labels of a part as tensors."""
     return torch.from_numpy(part.x).to(device), torch.from_numpy(part.y).to(device)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from kplib.experiments.atomic import write_atomically
+from kplib._atomic import write_atomically
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from kplib._refusals import refused_in_one_line
+
 if TYPE_CHECKING:
     from kplib.experiments.records import StoredRun
 
@@ -70,6 +72,7 @@ def train(
     Killed, it goes on where it was when it is called again; finished, it is not done again.
     """
     from kplib.bench.record import without_folders
+    from kplib.experiments.batches import usable_device
     from kplib.experiments.few_bits import record_in_bits, rounded
     from kplib.experiments.tasks import load
     from kplib.experiments.variant_training import train as run
@@ -77,7 +80,7 @@ def train(
 
     if sum(option is not None for option in (epochs, steps, shorten)) > 1:
         raise typer.BadParameter("give one of --epochs, --steps and --shorten")
-    try:
+    with refused_in_one_line(OSError, ValueError):  # OSError: a full disk; what is on it stays
         configuration = configured(
             benchmark,
             technique,
@@ -104,6 +107,7 @@ def train(
             if keep_weights is False:
                 raise ValueError(f"--bits {bits} needs the weights: leave out --no-keep-weights")
             keep_weights = True
+        usable_device(device)  # before the data are loaded
         data = load(configuration.data, **configuration.data_options)
         options: dict[str, Any] = {
             "folder": folder,
@@ -116,9 +120,6 @@ def train(
         found = [run(configuration, data, **options)]
         if bits is not None:
             found += record_in_bits(found[0], data, bits=bits, **options)
-    except (OSError, ValueError) as error:  # OSError: a full disk; what is on it stays
-        print(f"kplib: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
     for stored in found:
         _print(stored)
 

@@ -65,8 +65,9 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from kplib.experiments.atomic import write_atomically
+from kplib._atomic import write_atomically
 from kplib.experiments.configuration import Configuration
+from kplib.experiments.scores import accuracy, confusion_matrix, macro_f1
 from kplib.experiments.strict import from_json, to_json
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
 Arrays = dict[str, NDArray[Any]]
 WEIGHTS = "weights/"
 SNAPSHOTS = "snapshots/"
+_ROUNDING = 1e-6  # % of accuracy, far below one example of any test set
 _LARGE = 16_384  # numbers: from here on weights are kept in 16 bits
 
 
@@ -282,6 +284,12 @@ class Record:
             raise ValueError(
                 f"confusion counts {sum(map(sum, confusion))} examples, but {tested} were tested"
             )
+        if min(map(min, confusion)) < 0:
+            raise ValueError(f"confusion counts {min(map(min, confusion))} examples in one place")
+        for name, score in (("accuracy", accuracy), ("macro_f1", macro_f1)):
+            found, counted = getattr(self.result, name), 100 * score(confusion)
+            if abs(found - counted) > _ROUNDING:
+                raise ValueError(f"{name} is {found:g}, but its confusion says {counted:g}")
 
 
 @dataclass(frozen=True)
@@ -328,6 +336,15 @@ class StoredRun:
                 raise ValueError(
                     f"{path}: {name} must be {dtype} of shape {expected}, found {found}"
                 )
+        confusion = self.record.result.confusion
+        try:
+            counted = confusion_matrix(
+                arrays["labels"], arrays["predictions"], len(confusion), self.record.network.outputs
+            )
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        if counted != confusion:
+            raise ValueError(f"{path}: its predictions are not those of the record's confusion")
 
     @property
     def predictions(self) -> NDArray[np.uint8]:
@@ -381,21 +398,29 @@ def write(folder: Path, record: Record, arrays: Mapping[str, NDArray[Any]]) -> S
     Returns
     -------
     StoredRun
-        As read back.
+        As read back. Where there is a record already, since another process was faster, it stands,
+        and is returned.
 
     Raises
     ------
     ValueError
         If it could not be read again.
     """
+    from filelock import FileLock  # whoever only reads needs none
+
     path = record_path(folder, record.configuration)
     content = safetensors.numpy.save({name: np.asarray(a, order="C") for name, a in arrays.items()})
     raw = to_json(record) | {"arrays_sha256": hashlib.sha256(content).hexdigest()}
     stored = StoredRun(path, from_json(Record, raw, "record"))
     stored._check_arrays(path, arrays)
     lines = (f"{json.dumps(name)}: {_compact(value)}" for name, value in raw.items())
-    write_atomically(path.with_suffix(".safetensors"), content)
-    write_atomically(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+    folder.mkdir(parents=True, exist_ok=True)
+    # Two processes in turns could leave the JSON of one beside the arrays of the other.
+    with FileLock(folder / ".records.lock"):
+        if path.exists():
+            return read(path)
+        write_atomically(path.with_suffix(".safetensors"), content)
+        write_atomically(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
     return stored
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kplib._refusals import refused_in_one_line
 from kplib.experiments.command import RESULTS
 
 
@@ -32,11 +32,8 @@ def report(
 
     Nothing is trained, and no data set is needed.
     """  # fmt: skip
-    try:
+    with refused_in_one_line():
         texts = list(_texts(benchmark, folder, plan, matrices))
-    except ValueError as error:
-        print(f"kplib: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
     print("\n\n".join(texts))
 
 

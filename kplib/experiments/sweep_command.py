@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kplib._atomic import require_writable
+from kplib._refusals import print_refusal, refused_in_one_line
 from kplib.experiments.command import RESULTS
 
 if TYPE_CHECKING:
@@ -36,18 +38,17 @@ def sweep(
     from kplib.experiments.plans import RECORDED_PLAN, read_plan
     from kplib.experiments.progress import status_table
 
-    try:
+    with refused_in_one_line():
         chosen = read_plan(plan or RECORDED_PLAN)
         table = status_table(chosen, folder)  # before all else: it reads what records there are
-    except ValueError as error:
-        raise _error(str(error)) from None
     if status:
         print(table)
         return
-    failed = _run(chosen, folder, scheduler, workers)
+    with refused_in_one_line():
+        failed = _run(chosen, folder, scheduler, workers)
     print(status_table(chosen, folder))
     if failed:
-        print(f"kplib: {failed} runs failed; the lines above say why", file=sys.stderr)
+        print_refusal(f"{failed} runs failed; the lines above say why")
         raise typer.Exit(1)
 
 
@@ -61,26 +62,22 @@ def _run(plan: Plan, folder: Path, scheduler: str | None, workers: int) -> int:
 
     command = without_folders(" ".join(["kplib", *sys.argv[1:]]))
     setting = sweeps.Setting(folder=folder.resolve(), command=command)
-    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / ".sweep.lock"
+    require_writable(lock)
     try:
-        with FileLock(folder / ".sweep.lock", timeout=0):
+        with FileLock(lock, timeout=0):
             if scheduler is None and hasattr(os, "nice"):
                 os.nice(_NICENESS)  # the workers inherit it
             with Client(scheduler) if scheduler else sweeps.local_client(workers) as client:
                 failed = sweeps.sweep(plan, client, setting, _print_now)
     except Timeout:
-        raise _error(f"{folder}: another sweep is writing its records there") from None
+        raise ValueError(f"{folder}: another sweep is writing its records there") from None
     except OSError as error:
         if scheduler is None:
             raise
-        raise _error(f"no dask scheduler at {scheduler}: {error}") from None
+        raise ValueError(f"no dask scheduler at {scheduler}: {error}") from None
     return len(failed)
 
 
 def _print_now(line: str) -> None:
     print(line, flush=True)
-
-
-def _error(message: str) -> typer.Exit:
-    print(f"kplib: {message}", file=sys.stderr)
-    return typer.Exit(2)

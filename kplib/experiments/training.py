@@ -54,7 +54,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kplib.bench import machine
 from kplib.errors import MissingExtraError
-from kplib.experiments.batches import Batches, OutputDropout, fingerprint, on_device
+from kplib.experiments.batches import Batches, OutputDropout, fingerprint, on_device, usable_device
 from kplib.experiments.benchmarks import benchmark
 from kplib.experiments.build import build, with_initial_values
 from kplib.experiments.checkpoint import (
@@ -79,6 +79,7 @@ from kplib.experiments.records import (
     record_path,
     write,
 )
+from kplib.experiments.scores import accuracy, confusion_matrix, macro_f1
 from kplib.nn import Classifier, MagnitudeSchedule, parameter_count, prune
 from kplib.nn.state import assign_state
 from kplib.nn.structures import SparseWeight
@@ -228,7 +229,7 @@ def train(
     if recorded(configuration, folder):
         return read(record_path(folder, configuration))
     _check(configuration, data, network, objective, soft_targets)
-    where = _device(device)
+    where = usable_device(device)
     with _threads(threads):
         run = _Run(
             configuration, data, network, where, folder,
@@ -326,6 +327,26 @@ def recorded(configuration: Configuration, folder: Path) -> bool:
     if done:
         checkpoint_path(folder, configuration).unlink(missing_ok=True)
     return done
+
+
+def checkpointed_sources(configuration: Configuration, folder: Path) -> dict[str, str]:
+    """Return the sources of a training that was begun: other ones would not go on with it.
+
+    Returns
+    -------
+    dict of str to str
+        Empty if there is no checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If the file in the checkpoint's place is none.
+    """
+    path = checkpoint_path(folder, configuration)
+    if not path.exists():
+        return {}
+    sources = read_checkpoint(path)[1].get("sources")
+    return sources if isinstance(sources, dict) else {}
 
 
 def load_network(stored: StoredRun, network: Callable[[], Classifier] | None = None) -> Classifier:
@@ -652,16 +673,6 @@ def _builder(configuration: Configuration) -> Callable[[], Classifier]:
     return network
 
 
-def _device(name: str | torch.device) -> torch.device:
-    """Return a device that this torch can use."""
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (AssertionError, RuntimeError) as error:
-        raise ValueError(f"device is {name!r}: {str(error).splitlines()[0]}") from None
-    return device
-
-
 def _check(
     configuration: Configuration,
     data: "DataSet",
@@ -820,41 +831,15 @@ def _result(
     predictions: np.ndarray[Any, Any],
     shape: tuple[int, int],
 ) -> Result:
-    confusion = np.zeros(shape, np.int64)
-    np.add.at(confusion, (labels, predictions), 1)
+    confusion = confusion_matrix(labels, predictions, *shape)
     return Result(
-        accuracy=100 * float(np.mean(predictions == labels)),
+        accuracy=100 * accuracy(confusion),
         macro_f1=100 * macro_f1(confusion),
-        confusion=tuple(tuple(map(int, row)) for row in confusion),
+        confusion=confusion,
         validation_accuracy=course.best_accuracy,
         chosen_at=course.chosen_at,
         diverged_at=course.diverged_at,
     )
-
-
-def macro_f1(confusion: np.ndarray[Any, Any]) -> float:
-    """Return the mean F1 of the classes that there are examples of.
-
-    Parameters
-    ----------
-    confusion : ndarray of int, shape (classes, outputs)
-        True class against predicted output; there may be outputs that are no class.
-
-    Returns
-    -------
-    float
-        From 0 to 1.
-
-    Examples
-    --------
-    >>> macro_f1(np.array([[8, 2, 0], [1, 4, 0]])) == (2 * 8 / (10 + 9) + 2 * 4 / (5 + 6)) / 2
-    True
-    """
-    classes = len(confusion)
-    there, predicted = confusion.sum(1), confusion.sum(0)[:classes]
-    hits = confusion[np.arange(classes), np.arange(classes)]
-    scores = 2 * hits[there > 0] / (there + predicted)[there > 0]
-    return float(scores.mean())
 
 
 def _kept_looks(course: _Course) -> list[int]:

@@ -165,9 +165,10 @@ def train(
     Notes
     -----
     The baseline is one on the same data whose weights were kept; one of the same seed if there is,
-    and of these the best by validation. A network that *starts* at a baseline starts at one that
-    was trained as long as it will be itself, so that both have half of the time in all. The
-    teacher's logits are computed once, for every example and every variant of it.
+    and of these the best by validation. A training that goes on keeps the one that it began with.
+    A network that *starts* at a baseline starts at one that was trained as long as it will be
+    itself, so that both have half of the time in all. The teacher's logits are computed once, for
+    every example and every variant of it.
 
     Examples
     --------
@@ -195,7 +196,10 @@ def train(
     }
     if needs_baseline(configuration):
         length = configuration.length if chosen.starts_trained else None
-        baseline = _baseline(Path(baselines or folder), configuration, fingerprint(data), length)
+        begun = training.checkpointed_sources(configuration, folder).get("baseline")
+        baseline = _baseline(
+            Path(baselines or folder), configuration, fingerprint(data), length, begun
+        )
         special["sources"] = {"baseline": _reference(baseline)}
         trained = training.load_network(baseline)
         if chosen.starts_trained:
@@ -206,9 +210,10 @@ def train(
 
 
 def _baseline(
-    folder: Path, configuration: Configuration, data_sha256: str, length: int | None
-) -> StoredRun:
-    """Return the record of the baseline to learn from."""
+    folder: Path, configuration: Configuration, data_sha256: str, length: int | None,
+    begun: str | None,
+) -> StoredRun:  # fmt: skip
+    """Return the record of the baseline to learn from: that of what was begun, or the best."""
     fitting = [
         stored
         for stored in iterate(folder, configuration.benchmark, "baseline")
@@ -221,7 +226,10 @@ def _baseline(
             f"the same data; make it with: kplib train {configuration.benchmark} baseline "
             f"{options}"
         )
-    return max(fitting, key=lambda stored: _preference(stored, configuration.seed))
+    return max(
+        fitting,
+        key=lambda stored: (_reference(stored) == begun, _preference(stored, configuration.seed)),
+    )
 
 
 def _serves(stored: StoredRun, data_sha256: str, length: int | None) -> bool:

@@ -206,10 +206,27 @@ def test_a_part_is_kept_for_the_next_time(server, tmp_path):
     assert asked.startswith("bytes=")
 
 
-def test_without_ranges_it_begins_anew(server, tmp_path):
+def test_without_ranges_it_is_sent_anew_and_what_is_here_is_skipped(server, tmp_path):
     server.pages["/a"] = Page(ranges=False, cuts=[500_000])
     fetch(server, tmp_path / "a.bin", "/a")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+def test_without_ranges_a_shorter_try_loses_nothing(server, tmp_path):
+    path = tmp_path / "a.bin"
+    server.pages["/a"] = Page(ranges=False, cuts=[700_000, 100_000])
+    with pytest.raises(DownloadError, match="bytes are kept"):
+        fetch(server, path, "/a")
+    assert 400_000 < (tmp_path / "a.bin.part").stat().st_size <= 700_000
+    fetch(server, path, "/a")
+    assert path.read_bytes() == CONTENT
+
+
+def test_without_an_announced_length_a_break_is_a_break(server, tmp_path):
+    server.pages["/a"] = Page(says="", cuts=[300_000, 300_000])
+    fetch(server, tmp_path / "a.bin", "/a")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+    assert [asked for _, asked in server.requests] == [None, "bytes=300000-", "bytes=600000-"]
 
 
 @pytest.mark.parametrize("size", [len(CONTENT), None])

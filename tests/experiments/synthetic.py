@@ -16,8 +16,9 @@ from kplib.experiments.records import (
     UsedData,
     write,
 )
+from kplib.experiments.scores import accuracy as share_right
+from kplib.experiments.scores import confusion_matrix, macro_f1
 from kplib.experiments.tasks import task_configuration
-from kplib.experiments.training import macro_f1
 
 CIRCUMSTANCES = Circumstances(
     command="", finished="2026-01-01T00:00:00+00:00", seconds=1.5, milliseconds_per_step=2.5,
@@ -25,6 +26,15 @@ CIRCUMSTANCES = Circumstances(
 )  # fmt: skip
 CURVE = {"steps": (10, 20, 40), "learning_rate": (0.01, 0.005, 0.001), "loss": (2.0, 1.5, 1.0),
          "train_accuracy": (30.0, 50.0, 60.0), "looks": 3}  # fmt: skip
+
+
+def scores(labels, predictions, classes, outputs):
+    """Return what of a `Result` follows from the predictions."""
+    confusion = confusion_matrix(labels, predictions, classes, outputs)
+    return {
+        "accuracy": 100 * share_right(confusion), "macro_f1": 100 * macro_f1(confusion),
+        "confusion": confusion,
+    }  # fmt: skip
 
 
 def write_run(
@@ -48,8 +58,6 @@ def write_run(
         rng = np.random.default_rng([seed, *technique.encode()])
         right = rng.random(len(labels)) < accuracy
     predictions = np.where(right, labels, (labels + 1) % classes)
-    confusion = np.zeros((classes, classes), int)
-    np.add.at(confusion, (labels, predictions), 1)
     chosen = recipe(
         benchmark, technique, compression=configuration.compression, layers=configuration.layers
     )
@@ -70,8 +78,7 @@ def write_run(
             hidden_size=chosen.hidden_size, layers=chosen.layers, outputs=classes,
         ),
         result=Result(
-            accuracy=percent, macro_f1=100 * macro_f1(confusion),
-            confusion=tuple(map(tuple, confusion.tolist())),
+            **scores(labels, predictions, classes, classes),
             validation_accuracy=percent, chosen_at=20, diverged_at=diverged_at,
         ),
         curve=Curve(**CURVE, validation_accuracy=(percent / 2, percent, percent)),

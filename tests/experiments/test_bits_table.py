@@ -23,7 +23,7 @@ from kplib.nn.quantized import quantize
 _SPEC = importlib.util.spec_from_file_location("synthetic", Path(__file__).parent / "synthetic.py")
 synthetic = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(synthetic)
-write_run = synthetic.write_run
+write_run, scores = synthetic.write_run, synthetic.scores
 
 ITEMS = 1000
 
@@ -36,12 +36,8 @@ def write_in_bits(folder, trained, losses, bits=8, source=None):
         predictions = trained.predictions.copy()
         classes = len(trained.record.data.classes)
         predictions[changed] = (trained.labels[changed] + (loss > 0)) % classes
-        confusion = np.zeros((classes, classes), int)
-        np.add.at(confusion, (trained.labels, predictions), 1)
         result = dataclasses.replace(
-            trained.record.result,
-            accuracy=100 * float(np.mean(predictions == trained.labels)),
-            confusion=tuple(map(tuple, confusion.tolist())),
+            trained.record.result, **scores(trained.labels, predictions, classes, classes)
         )
         record = dataclasses.replace(
             trained.record,

@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kplib.experiments.atomic import write_atomically
+from kplib._atomic import write_atomically
 from kplib.experiments.configuration import default_configuration
 from kplib.experiments.records import (
     Circumstances,
@@ -43,7 +44,7 @@ RECORD = Record(
         parameters=444, kilobytes=1.734375, index_bytes=0, hidden_size=32, layers=1, outputs=3
     ),
     result=Result(
-        accuracy=60.0, macro_f1=58.3, confusion=((2, 1, 0), (0, 1, 1)), validation_accuracy=50.0,
+        accuracy=60.0, macro_f1=65.0, confusion=((2, 1, 0), (0, 1, 1)), validation_accuracy=50.0,
         chosen_at=20, diverged_at=None,
     ),
     curve=Curve(
@@ -168,6 +169,9 @@ def test_counts_that_do_not_agree(stored):
         (("result", "confusion"), [[2, 1, 0], [0, 1, 2]], "counts 6 examples, but 5"),
         (("result", "confusion"), [[2, 1], [0, 2]], r"2 rows of 3, found \[2, 2\]"),
         (("result", "confusion"), [[2, 3, 0]], r"2 rows of 3, found \[3\]"),
+        (("result", "confusion"), [[3, 1, 0], [0, 2, -1]], "counts -1 examples in one place"),
+        (("result", "accuracy"), 80.0, "accuracy is 80, but its confusion says 60"),
+        (("result", "macro_f1"), 66.0, "macro_f1 is 66, but its confusion says 65"),
         (("curve", "loss"), [1.0], "2 steps, but 1 of loss"),
         (("format",), 2, "format must be one of 1, found 2"),
     ]:
@@ -326,10 +330,21 @@ def test_predictions_that_do_not_fit_are_not_written(predictions, found, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [([0, 0, 1, 1, 1], "its predictions are not those of the record's confusion"),
+     ([0, 0, 0, 1, 2], "labels must be from 0 to 1, found 0 to 2")],
+)  # fmt: skip
+def test_predictions_that_give_another_confusion_are_not_written(labels, found, tmp_path):
+    with pytest.raises(ValueError, match=found):
+        write(tmp_path, RECORD, ARRAYS | {"labels": np.array(labels, np.uint8)})
+    assert not list(tmp_path.iterdir())
+
+
 def test_groups_are_kept_if_they_fit(stored, tmp_path):
     assert stored.groups is None
     groups = np.array([3, 3, 0, 1, 0], np.uint16)
-    kept = read(write(tmp_path, RECORD, ARRAYS | {"groups": groups}).path)
+    kept = read(write(tmp_path / "with", RECORD, ARRAYS | {"groups": groups}).path)
     np.testing.assert_array_equal(kept.groups, groups)
     for wrong, found in ((groups[:4], r"uint16 of shape \(4,\)"), (groups.astype("i8"), "int64")):
         with pytest.raises(ValueError, match=f"groups must be uint16 of shape .5,., found {found}"):
@@ -379,6 +394,30 @@ def test_a_record_is_not_there_before_its_arrays(tmp_path, monkeypatch):
     monkeypatch.undo()
     write(tmp_path, RECORD, ARRAYS)  # and can be made up for
     assert len(list(iterate(tmp_path))) == 1
+
+
+def test_of_two_that_write_one_record_the_first_stands(tmp_path, monkeypatch):
+    """The second is held up between the two files of the first; what it wrote would not fit."""
+    second = dataclasses.replace(
+        RECORD, circumstances=dataclasses.replace(RECORD.circumstances, seconds=99.0)
+    )
+    arrays = ARRAYS | {"weights/alpha": np.array(-2.0, np.float32)}
+    original, threads = os.replace, []
+
+    def start_the_second(source, target):
+        original(source, target)
+        if not threads:
+            threads.append(threading.Thread(target=write, args=(tmp_path, second, arrays)))
+            threads[0].start()
+            threads[0].join(0.2)
+
+    monkeypatch.setattr(os, "replace", start_the_second)
+    first = write(tmp_path, RECORD, ARRAYS)
+    threads[0].join()
+    (kept,) = iterate(tmp_path)
+    assert kept.record == first.record
+    assert kept.weights["alpha"] == -3
+    assert write(tmp_path, second, arrays).record == first.record
 
 
 def test_what_a_killed_write_left_is_no_record(stored, tmp_path):

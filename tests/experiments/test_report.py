@@ -356,7 +356,9 @@ def test_partial_data_are_named(tmp_path):
 def test_the_places_of_a_pruned_network_are_counted_beside_it(tmp_path):
     stored = write_run(tmp_path, "mnist-lstm", "pruned")
     network = dataclasses.replace(stored.record.network, index_bytes=2048)
-    write(tmp_path, dataclasses.replace(stored.record, network=network), stored.arrays)
+    arrays = stored.arrays
+    stored.path.unlink()
+    write(tmp_path, dataclasses.replace(stored.record, network=network), arrays)
     (row,) = tables(tmp_path)[0].rows
     assert f"With the places of its non-zeros {network.kilobytes + 2:.2f} KB." in row.below
 

@@ -27,6 +27,7 @@ from kplib.experiments.plans import (
 )
 from kplib.experiments.progress import progress, status_table
 from kplib.experiments.records import iterate, read, record_path, write
+from kplib.experiments.scores import accuracy, confusion_matrix, macro_f1
 from kplib.experiments.sweeps import Setting, local_client, sweep
 from kplib.experiments.training import _Course, checkpoint_path, train
 
@@ -229,12 +230,20 @@ def test_the_records_of_tuning_hold_no_test_predictions(undisturbed):
     assert [run.record.configuration.scored_on for run in iterate(folder)] == ["test"] * 4
 
 
-def _with_result(run, folder, **result):
-    """Write a tuning record anew, as if something else had come out."""
+def _with_result(run, folder, *, right=None, **result):
+    """Write a tuning record anew, as if something else had come out; `right` in % of the test."""
+    arrays = dict(run.arrays)
+    if right is not None:
+        wrong = np.arange(len(run.labels)) >= right / 100 * len(run.labels)
+        arrays["predictions"] = (run.labels + wrong) % np.uint8(10)
+        confusion = confusion_matrix(run.labels, arrays["predictions"], 10, 10)
+        result |= {"accuracy": 100 * accuracy(confusion), "macro_f1": 100 * macro_f1(confusion)}
+        result["confusion"] = confusion
     record = dataclasses.replace(
         run.record, result=dataclasses.replace(run.record.result, **result)
     )
-    return write(tuning_folder(folder), record, run.arrays)
+    record_path(tuning_folder(folder), record.configuration).unlink(missing_ok=True)
+    return write(tuning_folder(folder), record, arrays)
 
 
 def test_the_choice_is_by_validation_alone(undisturbed, tmp_path):
@@ -243,8 +252,8 @@ def test_the_choice_is_by_validation_alone(undisturbed, tmp_path):
     low, high = (read(record_path(tuning_folder(source), run)) for run in entry.tuning)
     for better, (at_low, at_high) in {0.01: (80.0, 70.0), 0.03: (70.0, 80.0)}.items():
         # The accuracy, which is what would be the test's, says the contrary.
-        _with_result(low, tmp_path, validation_accuracy=at_low, accuracy=at_high)
-        _with_result(high, tmp_path, validation_accuracy=at_high, accuracy=at_low)
+        _with_result(low, tmp_path, validation_accuracy=at_low, right=at_high)
+        _with_result(high, tmp_path, validation_accuracy=at_high, right=at_low)
         assert chosen_rate(entry, tmp_path) == better
     _with_result(low, tmp_path, validation_accuracy=80.0)
     assert chosen_rate(entry, tmp_path) == 0.01  # a tie: the first

@@ -130,8 +130,8 @@ def test_arrays_that_do_not_fit(stored, monkeypatch, capsys, tmp_path):
             name: array for name, array in stored.arrays.items() if not name.startswith(WEIGHTS)
         },
     }
-    for message, arrays in others.items():
-        path = rewritten(stored, tmp_path / "runs", arrays)
+    for number, (message, arrays) in enumerate(others.items()):
+        path = rewritten(stored, tmp_path / f"runs {number}", arrays)
         err = refused(monkeypatch, capsys, tmp_path, path, tmp_path / "usps")
         assert message in err
         assert path.name in err

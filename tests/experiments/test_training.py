@@ -564,7 +564,7 @@ def test_the_command_says_that_the_disk_is_full(monkeypatch, capsys, digits, tmp
     code, _, err = _command(monkeypatch, capsys, *arguments)
     assert code == 2
     assert err == "kplib: [Errno 28] No space left on device\n"
-    assert not list(tmp_path.rglob("*.*"))
+    assert [path.name for path in tmp_path.rglob("*.*")] == [".records.lock"]
 
 
 def test_a_checkpoint_that_its_record_has_overtaken_is_removed(digits, tmp_path):

@@ -471,6 +471,28 @@ def test_a_checkpoint_of_another_teacher_is_refused(tmp_path, monkeypatch):
         run(student, data, tmp_path)
 
 
+def test_a_better_teacher_in_between_does_not_stop_what_was_begun(tmp_path, monkeypatch):
+    data = data_of("usps-fastrnn")
+    first = run(tiny("usps-fastrnn", "baseline"), data, tmp_path)
+    student = tiny("usps-fastrnn", "kp", "distilled", seed=1, length=4)
+    save = training._Run.save
+
+    def save_and_die(self):
+        save(self)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Run, "save", save_and_die)
+        with pytest.raises(Killed):
+            run(student, data, tmp_path, checkpoint_seconds=0.0)
+    other = run(tiny("usps-fastrnn", "baseline", seed=1), data, tmp_path, keep_weights=True)
+    resumed = run(student, data, tmp_path)
+    assert resumed.record.circumstances.sessions == 2
+    assert first.record.arrays_sha256 in resumed.record.sources["baseline"]
+    new = run(tiny("usps-fastrnn", "kp", "distilled", seed=1), data, tmp_path)  # its own seed's
+    assert other.record.arrays_sha256 in new.record.sources["baseline"]
+
+
 # The registry, from outside -----------------------------------------------------------------------
 
 

@@ -1,6 +1,5 @@
 """The command ``kplib bench arm``: gather the evidence, print it, leave a record."""
 
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +12,9 @@ from kplib.bench.arm.cases import all_cases
 from kplib.bench.arm.evidence import Evidence, as_record, gather
 from kplib.bench.arm.model import TITLE
 from kplib.bench.arm.roofline import cores, papers_core
+from kplib.bench.arm.toolchain import AARCH64
 from kplib.bench.network import BENCHMARK_NAMES, chosen_specs
-from kplib.bench.record import write_json
+from kplib.bench.record import record_path, write_json
 
 _WIDTH = 150
 
@@ -41,33 +41,21 @@ def arm(
     Raises
     ------
     ValueError
-        If there is no such benchmark.
+        If there is no such benchmark, or if the record cannot be written.
     MissingToolError
         If a tool of the system is missing.
     """
     chosen_specs(list(benchmarks or []) or None, None)  # names those that there are
+    if json_path is not None:
+        json_path = record_path(json_path, f"aarch64 {AARCH64.version()}")
     console, progress = Console(highlight=False, width=_WIDTH), Console(stderr=True)
     cases = all_cases(benchmarks or BENCHMARK_NAMES)
     with tempfile.TemporaryDirectory(prefix="kplib-arm-") as folder:
         evidence = gather(cases, Path(folder), progress.print, caches=caches)
     print_evidence(console, evidence)
     if json_path is not None:
-        path = record_path(json_path, evidence.versions["compiler"])
-        write_json(path, as_record(evidence, machine.provenance(arguments)))
-        console.print(f"record: {path}")
-
-
-def record_path(path: Path, compiler: str) -> Path:
-    """Return the path itself, or the default name in it if it is a folder.
-
-    Examples
-    --------
-    >>> record_path(Path("results"), "gcc 12.2.0").as_posix()
-    'results/aarch64-gcc-12-2-0.json'
-    """
-    if path.suffix == ".json" and not path.is_dir():
-        return path
-    return path / f"aarch64-{re.sub(r'[^a-z0-9]+', '-', compiler.lower())}.json"
+        write_json(json_path, as_record(evidence, machine.provenance(arguments)))
+        console.print(f"record: {json_path}")
 
 
 def print_evidence(console: Console, evidence: Evidence) -> None:

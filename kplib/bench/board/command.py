@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from kplib._refusals import refused_in_one_line
 
 if TYPE_CHECKING:
     from kplib.bench.board.procedure import Procedure
@@ -57,7 +58,7 @@ def board(
     board is, how it was set up, and what compiled the code; a file of book/results/boards/ appears
     in the book.
     """
-    try:
+    with refused_in_one_line(ValueError, OSError):
         if submit_check is not None:
             check(submit_check)
         elif bundle is not None:
@@ -72,9 +73,6 @@ def board(
             settings = Settings(loader, label, cpu, rounds, seed)
             path = run(chosen, settings, json, sys.argv[1:])
             print(f"record: {path}")
-    except (ValueError, OSError) as error:
-        print(f"kplib: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 def check(path: Path) -> None:
@@ -122,17 +120,19 @@ def run(
     Raises
     ------
     ValueError
-        If this machine is no board and has no label, or if nothing here compiles C++.
+        If this machine is no board and has no label, if nothing here compiles C++, or if the
+        record cannot be written.
     """
     from kplib.bench.board import checks
     from kplib.bench.board.procedure import Procedure
     from kplib.bench.board.record import record
-    from kplib.bench.record import write_json
+    from kplib.bench.record import record_path, write_json
     from kplib.kernels import loaders
 
     _require_board(settings)
     loader = loaders.choose(settings.loader).name
     machine = checks.look(cpu=settings.cpu, pin=True)
+    path = record_path(json_path, _name(machine))
     before = checks.conditions(machine)
     for warning in before["warnings"]:
         print(f"kplib: warning: {warning}", file=sys.stderr)
@@ -143,7 +143,6 @@ def run(
         for group in _groups(benchmark, specs, settings.seed, loader, left_out):
             entries += _timed(group, machine["cpu"], procedure)
     conditions = {"before": before, "after": checks.conditions(machine)}
-    path = _file(json_path, machine)
     made = record(
         settings.label, machine, conditions, procedure, loader, entries, left_out, arguments
     )
@@ -212,10 +211,7 @@ def _timed(group: list[Work], cpu: int, procedure: Procedure) -> list[dict[str, 
     return entries
 
 
-def _file(path: Path, machine: dict[str, Any]) -> Path:
-    """Return the path itself, or the machine's name in it if it is a folder."""
-    if path.suffix == ".json" and not path.is_dir():
-        return path
+def _name(machine: dict[str, Any]) -> str:
+    """Return what the machine's record is called in a folder."""
     core = next(core["core"] for core in machine["cores"] if core["cpu"] == machine["cpu"])
-    name = f"{machine['model'] or machine['found']} {core}".lower()
-    return path / f"{re.sub(r'[^a-z0-9]+', '-', name).strip('-')}.json"
+    return f"{machine['model'] or machine['found']} {core}"

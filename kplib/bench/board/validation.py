@@ -44,9 +44,10 @@ def _text(pattern: str = r"[^\x00-\x1f]{1,300}") -> Check:
 def _number(low: float, high: float, whole: bool = False) -> Check:
     def check(value: Any) -> str:
         right = int if whole else (int, float)
-        if not isinstance(value, right) or isinstance(value, bool) or not math.isfinite(value):
+        finite = not isinstance(value, float) or math.isfinite(value)
+        if not isinstance(value, right) or isinstance(value, bool) or not finite:
             return f"is {value!r}, but must be a {'whole ' if whole else ''}number"
-        return "" if low <= value <= high else f"is {value}, but must be in {low:g}..{high:g}"
+        return "" if low <= value <= high else f"is {value!s:.60}, but must be in {low:g}..{high:g}"
 
     return check
 

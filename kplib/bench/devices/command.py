@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from kplib._refusals import refused_in_one_line
+
 RUNS = Path("book/results/runs")
-RECORD = "devices.json"
 
 
 def devices(
@@ -46,24 +47,21 @@ def devices(
     from kplib.bench.devices.cases import chosen_cases
     from kplib.bench.devices.devices import chosen_devices
     from kplib.bench.devices.measure import measure_all
-    from kplib.bench.record import write_json
+    from kplib.bench.record import record_path, write_json
 
     console = Console(highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=160)
     progress = Console(stderr=True, highlight=False)
     provenance = machine.provenance(sys.argv[1:])
-    try:
+    with refused_in_one_line():
+        path = None if json is None else record_path(json, "devices")
         chosen = chosen_devices(device)
         cases = chosen_cases(benchmarks, technique, examples, runs, random=random)
         found = measure_all(cases, chosen, ("float32", "int8"), progress.print)
-    except ValueError as error:
-        print(f"kplib: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
     for each in chosen:
         report.print_table(console, each, found)
-    if json is not None:
-        path = json if json.suffix == ".json" and not json.is_dir() else json / RECORD
+    if path is not None:
         settings: dict[str, object] = {
             "examples": examples,
             "images": "random numbers" if random else "the first of the test set",
