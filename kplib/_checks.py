@@ -1,4 +1,4 @@
-"""Checks of arguments that the NumPy core shares: integers, arrays, dtypes, finite entries."""
+"""Checks of arguments: integers, arrays, dtypes, finite entries, names of options."""
 
 import inspect
 import operator

@@ -63,7 +63,7 @@ def singular_values(A: ArrayLike, B: ArrayLike) -> Array:
     Returns
     -------
     ndarray, shape (min(m1 * m2, n1 * n2),)
-        In descending order; float32 if the factors are at most 32 bits wide, else float64. At
+        In descending order; float32 of factors in float16, float32 or complex64, else float64. At
         least min(m, n) - min(m1, n1) * min(m2, n2) of them are exactly 0. Zero, too, are those
         below what the dtype can hold, and those above are infinite, with a RuntimeWarning: `rank`
         and `condition_number` see them all the same.
@@ -114,7 +114,7 @@ def rank(A: ArrayLike, B: ArrayLike, *, rtol: float | None = None) -> int:
     Raises
     ------
     ShapeError, DtypeError, ValueError
-        As `singular_values`; also a ValueError if rtol is negative or NaN.
+        As `singular_values`; also a ValueError if rtol is negative, 1 or more, or NaN.
 
     Notes
     -----
@@ -283,9 +283,9 @@ def eigenvalues(A: ArrayLike, B: ArrayLike) -> Array:
     Returns
     -------
     ndarray, shape (m1 * m2,)
-        Always complex: complex64 if the factors are at most 32 bits wide, else complex128. In the
-        order of ``np.kron(np.linalg.eigvals(A), np.linalg.eigvals(B))``: if u is an eigenvector of
-        A and v of B, u (x) v belongs to the product of their eigenvalues.
+        Always complex: complex64 of factors in float16, float32 or complex64, else complex128. In
+        the order of ``np.kron(np.linalg.eigvals(A), np.linalg.eigvals(B))``: if u is an eigenvector
+        of A and v of B, u (x) v belongs to the product of their eigenvalues.
 
     Raises
     ------
@@ -364,8 +364,8 @@ def _tolerance(A: Array, B: Array, rtol: float | None) -> float:
     if rtol is None:
         m, n = A.shape[0] * B.shape[0], A.shape[1] * B.shape[1]
         return max(m, n) * float(np.finfo(A.dtype).eps)
-    if not rtol >= 0:
-        raise ValueError(f"rtol must be at least 0, found {rtol}")
+    if not 0 <= rtol < 1:
+        raise ValueError(f"rtol must be at least 0 and below 1, found {rtol}")
     return float(rtol)
 
 

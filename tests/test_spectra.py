@@ -142,8 +142,8 @@ def test_rtol_moves_the_border():
     assert condition_number(A, B, rtol=0) == pytest.approx(1e17, rel=1e-12)
     assert rank(A, B, rtol=0.05) == 3  # 1 and twice 0.1
     assert condition_number(A, B, rtol=0.05, effective=True) == pytest.approx(10)
-    for bad in (-1.0, np.nan):
-        with pytest.raises(ValueError, match=f"rtol must be at least 0, found {bad}"):
+    for bad in (-1.0, 1.0, np.nan):
+        with pytest.raises(ValueError, match=f"at least 0 and below 1, found {bad}"):
             rank(A, B, rtol=bad)
 
 

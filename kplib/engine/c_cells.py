@@ -122,7 +122,7 @@ class Step:
             f"/* {self.name}: one step of {type(rnn).__name__}, {self.width} inputs, "
             f"{self.hidden} hidden, {kind} weights, in place on v = [x_t; h].",
             equations.format(phi=getattr(rnn, "nonlinearity", "")),
-            f"static void {self.name}_step({state}, float *scratch)",
+            f"static void {self.name}_advance({state}, float *scratch)",
             "{",
             f"    float *const h = v + {self.width};",
             *(f"    {line}" for line in body),

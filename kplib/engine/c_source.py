@@ -182,8 +182,7 @@ class _Program(ABC):
                 f"/* A sequence of {steps} steps, and the logits of the model in float64. */",
                 f"static const float test_x[{check.x.size}]{place} = {braces(check.x)};",
                 "",
-                f"static const float test_logits[{check.logits.size}] FLASH = "
-                f"{braces(check.logits)};",
+                f"static const float test_y[{check.logits.size}] FLASH = {braces(check.logits)};",
                 "",
                 f"int {self.name}_self_test(void)",
                 "{",
@@ -191,7 +190,7 @@ class _Program(ABC):
                 run,
                 "    int wrong = 0;",
                 f"    for (int j = 0; j < {self.name.upper()}_CLASSES; j++) {{",
-                "        const float error = fabsf(logits[j] - READ_FLOAT(test_logits + j));",
+                "        const float error = fabsf(logits[j] - READ_FLOAT(test_y + j));",
                 f"        if (!(error <= {self.name.upper()}_TOLERANCE)) /* NaN is wrong, too */",
                 "            wrong++;",
                 "    }",
@@ -261,7 +260,7 @@ class _OneDirection(_Program):
             v = f"state->v + {offset}" if offset else "state->v"
             c = f"state->c + {k * self.rnn.hidden_size}" if k else "state->c"
             arguments = [v, *([c] if self.has_cell_state else []), "state->scratch"]
-            calls.append(f"    {step.name}_step({', '.join(arguments)});")
+            calls.append(f"    {step.name}_advance({', '.join(arguments)});")
         return render(
             """
             $check
@@ -444,7 +443,9 @@ class _BothDirections(_Program):
                 if not last:
                     shift = f" + {hidden}" if direction else ""
                     out = f"work.outputs[{layer % 2}]{shift}"
-                arguments = f"{step.name}_step, {source}, {step.width}, steps, {direction}, {out}"
+                arguments = (
+                    f"{step.name}_advance, {source}, {step.width}, steps, {direction}, {out}"
+                )
                 lines.append(f"    scan({arguments});")
                 if last and direction == 0:
                     lines.append(

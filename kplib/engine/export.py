@@ -4,6 +4,7 @@ import copy
 import math
 import os
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,16 +16,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from kplib._atomic import atomic_file
 from kplib.engine.c_source import MAX_STEPS, Check, c_text
+from kplib.engine.plain import require_plain
 from kplib.engine.stored import Weights, check_weights
 from kplib.errors import DtypeError, ShapeError
 from kplib.nn import GRU, LSTM, RNN, Classifier, FastRNN
+from kplib.nn.compression import TORCH_LAYERS
 from kplib.nn.quantized import quantize
 from kplib.nn.recurrent import Recurrent
 from kplib.nn.state import assign_state
 
 LAYERS: tuple[type[Recurrent], ...] = (LSTM, GRU, RNN, FastRNN)
-TORCH_LAYERS: dict[type[nn.RNNBase], type[Recurrent]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 EXAMPLE_STEPS = 8
 TOLERANCE = 1e-4  # of the largest logit
@@ -229,6 +232,11 @@ def _target(path: str | os.PathLike[str]) -> Path:
         target = target.with_suffix("")
     if not target.name:
         raise ValueError(f"path is {str(path)!r}, which names no file")
+    if not re.fullmatch(r"[ !#-\[\]-~]+", target.name):
+        raise ValueError(
+            f"the file's name is {target.name!r}, but must be printable ASCII without quotes and "
+            "backslashes: it stands in an #include"
+        )
     if not target.parent.is_dir():
         raise ValueError(f"there is no folder {target.parent} to write {target.name}.c to")
     return target
@@ -255,21 +263,7 @@ def _checked(model: Classifier) -> Classifier:
             f"export_c takes a kplib.nn.Classifier (a recurrent layer and a head), found "
             f"{type(model).__name__}; wrap it: kplib.nn.Classifier(rnn, head)"
         )
-    for name, module in model.named_modules():
-        what = name or "the model"
-        if nn.utils.parametrize.is_parametrized(module):
-            raise TypeError(
-                f"{what} has a parametrization, which export_c would ignore; remove it first "
-                "(kplib.nn.quantized.finish_qat, or "
-                "torch.nn.utils.parametrize.remove_parametrizations)"
-            )
-        if module._forward_hooks or module._forward_pre_hooks:
-            raise TypeError(f"{what} has forward hooks, which export_c would ignore; remove them")
-    for module, plain in ((model, Classifier), (model.head, nn.Linear)):
-        if type(module).forward is not plain.forward:
-            raise TypeError(
-                f"{type(module).__name__} has a forward of its own, which export_c would ignore"
-            )
+    require_plain(model, "export_c")
     if type(model.rnn) not in LAYERS and type(model.rnn) not in TORCH_LAYERS:
         raise TypeError(f"export_c has no form for a layer of {type(model.rnn).__name__}")
     if getattr(model.rnn, "is_complex", False):
@@ -286,8 +280,6 @@ def _checked(model: Classifier) -> Classifier:
 def _check_parameters(model: Classifier) -> None:
     """Raise an error unless all are there, in float32, and finite."""
     for name, parameter in model.named_parameters():
-        if parameter.is_meta:
-            raise TypeError(f"{name} is on the meta device: it has no values to export")
         if parameter.dtype != torch.float32:
             raise DtypeError(
                 f"{name} is {parameter.dtype}, but export_c takes torch.float32: model.float()"
@@ -347,17 +339,12 @@ def _example(inputs: int, example: ArrayLike | None) -> NDArray[np.float32]:
 
 def _write(texts: dict[Path, str]) -> None:
     """Write all files or none: each beside its place first, then all are moved."""
-    drafts = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in texts}
     try:
-        for path, text in texts.items():
-            drafts[path].write_text(text, encoding="ascii", newline="\n")
         for path in texts:
             if path.is_dir():
                 raise IsADirectoryError(f"{path} is a folder")
-        for path, draft in drafts.items():
-            draft.replace(path)
+        with ExitStack() as drafts:
+            for path, text in texts.items():
+                drafts.enter_context(atomic_file(path)).write(text.encode("ascii"))
     except OSError as error:
         raise ValueError(f"cannot write {' and '.join(map(str, texts))}: {error}") from error
-    finally:
-        for draft in drafts.values():
-            draft.unlink(missing_ok=True)

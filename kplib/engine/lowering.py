@@ -11,14 +11,15 @@ from torch import nn
 from kplib.engine import reference
 from kplib.engine.gates import apart, as_array, joint
 from kplib.engine.network import CompiledNetwork
+from kplib.engine.plain import require_plain
 from kplib.engine.stored import Weights, check_weights, store
 from kplib.errors import DtypeError
 from kplib.kernels.program import Program, cpp_format
 from kplib.nn import GRU, LSTM, RNN, Classifier, FastRNN, parameter_count
 from kplib.nn.cell import Cell
+from kplib.nn.compression import TORCH_LAYERS
 from kplib.nn.recurrent import Recurrent
 
-_OF_TORCH: Mapping[type[nn.RNNBase], type[Recurrent]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
 _PHI: Mapping[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     "tanh": ("kplib::Tanh", np.tanh),
     "relu": ("kplib::Relu", lambda z: np.maximum(z, 0)),
@@ -320,29 +321,16 @@ _CELLS: Mapping[type[Recurrent], Callable[..., _CompiledCell]] = {
 
 def _plain_layer(model: Classifier) -> Recurrent:
     """Return the layer; TypeError for all that computes something else than its compiled form."""
-    rnn, head = model.rnn, model.head
-    if type(rnn) not in _CELLS and type(rnn) not in _OF_TORCH:
+    rnn = model.rnn
+    if type(rnn) not in _CELLS and type(rnn) not in TORCH_LAYERS:
         known = ", ".join(layer.__name__ for layer in _CELLS)
         raise TypeError(
             f"compile has no form for {type(rnn).__name__}; it takes {known} themselves"
         )
     if getattr(rnn, "proj_size", 0):
         raise TypeError(f"compile has no form for a projection, found proj_size={rnn.proj_size}")
-    for module, plain in ((model, Classifier), (head, nn.Linear)):
-        if type(module).forward is not plain.forward:
-            raise TypeError(
-                f"{type(module).__name__} has a forward of its own, which compile would ignore"
-            )
-    for name, module in model.named_modules():
-        if module._forward_hooks or module._forward_pre_hooks:
-            raise TypeError(
-                f"{name or 'the model'} has forward hooks, which compile would ignore; remove them "
-                f"first (after torch.nn.utils.prune: prune.remove makes the pruning permanent)"
-            )
-    for name, parameter in model.named_parameters():
-        if parameter.is_meta:
-            raise TypeError(f"{name} is on the meta device: it has no values to compile")
-    return rnn if isinstance(rnn, Recurrent) else _OF_TORCH[type(rnn)].from_torch(rnn)
+    require_plain(model, "compile")
+    return rnn if isinstance(rnn, Recurrent) else TORCH_LAYERS[type(rnn)].from_torch(rnn)
 
 
 def _check_roundable(model: Classifier) -> None:

@@ -136,7 +136,8 @@ def accuracy_interval(
     ------
     ValueError
         If `correct` is no such array, or is empty, or `groups` has not one entry for each test
-        item, or fewer than two different ones.
+        item, or fewer than two different ones; if `level` is not between 0 and 1, `samples` no
+        positive integer, or `seed` negative.
 
     Notes
     -----
@@ -201,7 +202,8 @@ def difference_interval(
     Raises
     ------
     ValueError
-        If one of them is no such array, or they do not have as many items.
+        If one of them is no such array, or they do not have as many items; or as
+        `accuracy_interval`.
 
     Notes
     -----
@@ -252,7 +254,7 @@ def paired_interval(
     Raises
     ------
     ValueError
-        If one of them is no such array, or they are not of one shape.
+        If one of them is no such array, or they are not of one shape; or as `accuracy_interval`.
 
     Notes
     -----

@@ -280,7 +280,7 @@ class Configuration:
         Raises
         ------
         ValueError
-            If it is not positive.
+            If it is not positive, or infinite.
         """
         if not 0 < fraction < math.inf:
             raise ValueError(f"fraction must be positive and finite, found {fraction}")

@@ -1,7 +1,7 @@
 """A user's own model, with structured weights in its recurrent layers, and back."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import torch
@@ -16,7 +16,10 @@ from kplib.nn.structures import Structure
 
 Start = Literal["trained", "new"]
 
-_LAYERS: dict[type[nn.RNNBase], type[Recurrent]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
+TORCH_LAYERS: Mapping[type[nn.RNNBase], type[Recurrent]] = {
+    nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN
+}  # fmt: skip
+"""The layers of `torch.nn` that kplib has, too."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,9 @@ class Compression:
     layers : tuple of CompressedLayer
     before, after : int
         Parameters of the whole model.
+    skipped : dict of str to str
+        Recurrent layers of torch that were left as they are, by their names, and why: classes of
+        the user's own, and layers with hooks (or `torch.nn.utils.weight_norm`, which is one).
 
     Examples
     --------
@@ -70,6 +76,7 @@ class Compression:
     layers: tuple[CompressedLayer, ...]
     before: int
     after: int
+    skipped: dict[str, str] = field(default_factory=dict)
 
     @property
     def factor(self) -> float:
@@ -78,7 +85,7 @@ class Compression:
 
     def __str__(self) -> str:
         rows = [
-            (each.name or "(the model)", each.cell, each.before, each.after, each.relative_errors)
+            (_place(each.name), each.cell, each.before, each.after, each.relative_errors)
             for each in self.layers
         ]
         width = max([len("whole model"), *(len(row[0]) for row in rows)])
@@ -88,7 +95,13 @@ class Compression:
             counts = f"{before:11,}  {after:11,}  {before / after:6.1f}"
             lines.append(f"{name:{width}}  {cell:4}  {counts}  {error}")
         whole = f"{self.before:11,}  {self.after:11,}  {self.factor:6.1f}"
-        return "\n".join([*lines, f"{'whole model':{width}}        {whole}"])
+        lines.append(f"{'whole model':{width}}        {whole}")
+        lines += [f"left as it is: {_place(name)}, {why}" for name, why in self.skipped.items()]
+        return "\n".join(lines)
+
+
+def _place(name: str) -> str:
+    return name or "(the model)"
 
 
 def compress(model: nn.Module, weight: Structure, *, start: Start = "trained") -> Compression:
@@ -110,12 +123,14 @@ def compress(model: nn.Module, weight: Structure, *, start: Start = "trained") -
     -------
     Compression
         The model, and for each layer its parameters before and after and the relative error;
-        ``print`` shows it as a table.
+        ``print`` shows it as a table. Layers whose class is the user's own, or that have hooks,
+        are left as they are, and named there.
 
     Raises
     ------
     ValueError
-        If the model has no such layer, or one with a projection (``proj_size`` > 0).
+        If the model has no such layer that can be swapped, or one with a projection
+        (``proj_size`` > 0).
     ShapeError
         If the structure is not defined for one of the layers; then nothing has been changed.
 
@@ -123,7 +138,9 @@ def compress(model: nn.Module, weight: Structure, *, start: Start = "trained") -
     -----
     A small relative error is rare: trained matrices are seldom near a Kronecker product, so a
     model needs to be trained on, or anew (chapter 7 of the book). A layer that occurs twice in the
-    model is swapped once. Cost: one singular value decomposition for each gate matrix.
+    model is swapped once. All parameters of the new layers require gradients, also where the old
+    ones were frozen: they have to find their place. Cost: one singular value decomposition for each
+    gate matrix.
 
     Papers: Van Loan and Pitsianis, "Approximation with Kronecker Products" (1993).
 
@@ -148,13 +165,19 @@ def compress(model: nn.Module, weight: Structure, *, start: Start = "trained") -
     one_of("start", start, get_args(Start))
     if not isinstance(weight, Structure):
         raise TypeError(f"weight must be a structure such as Kronecker(), found {weight!r}")
-    found = list(_recurrent_layers(model))
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, nn.RNNBase)}
+    skipped = {name: why for name, layer in layers.items() if (why := _obstacle(layer))}
+    found = [(name, layer) for name, layer in layers.items() if name not in skipped]
     if not found:
-        raise ValueError("the model has no torch.nn.LSTM, torch.nn.GRU or torch.nn.RNN to compress")
+        left = "".join(f"; {_place(name)}: {why}" for name, why in skipped.items())
+        raise ValueError(
+            f"the model has no torch.nn.LSTM, torch.nn.GRU or torch.nn.RNN to compress{left}"
+        )
     before = parameter_count(model)
     made = [_structured(name, layer, weight, start) for name, layer in found]
     model = _swapped(model, {layer: new for (_, layer), (new, _) in zip(found, made, strict=True)})
-    return Compression(model, tuple(line for _, line in made), before, parameter_count(model))
+    after = parameter_count(model)
+    return Compression(model, tuple(line for _, line in made), before, after, skipped)
 
 
 def to_dense(model: nn.Module) -> nn.Module:
@@ -200,17 +223,20 @@ def to_dense(model: nn.Module) -> nn.Module:
     return _swapped(model, layers)
 
 
-def _recurrent_layers(model: nn.Module) -> Iterator[tuple[str, nn.RNNBase]]:
-    for name, module in model.named_modules():
-        if type(module) in _LAYERS:
-            yield name, module
+def _obstacle(layer: nn.RNNBase) -> str:
+    """Say what a swap would lose beside the parameters; nothing: an empty text."""
+    if type(layer) not in TORCH_LAYERS:
+        return f"a class of its own, {type(layer).__name__}"
+    if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+        return "it has hooks"
+    return "it has a forward of its own" if "forward" in vars(layer) else ""
 
 
 def _structured(
     name: str, layer: nn.RNNBase, weight: Structure, start: Start
 ) -> tuple[Recurrent, CompressedLayer]:
     """Return the new layer, and what is to be said of it."""
-    cls = _LAYERS[type(layer)]
+    cls = TORCH_LAYERS[type(layer)]
     dense = cls.from_torch(layer)
     like = next(layer.parameters())
     options: dict[str, Any] = cls._options(layer) | {"bias": layer.bias}

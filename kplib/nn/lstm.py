@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kplib.nn.cell import Cell
 from kplib.nn.lstm_loop import lstm_loop, lstm_step
 from kplib.nn.products import MatrixProducts, Products
-from kplib.nn.recurrent import SAVING_IN_PLACE, Recurrent, State
+from kplib.nn.recurrent import SAVING_IN_PLACE, Recurrent, State, transforms_autograd
 from kplib.nn.steps import Steps
 from kplib.nn.structures import KroneckerWeight
 
@@ -132,6 +132,7 @@ class LSTM(Recurrent):
             and steps.sizes is None
             and steps.batch > 0
             and not torch.compiler.is_compiling()
+            and not transforms_autograd()
             and not self._autocasts(steps.data.device)
         )
 

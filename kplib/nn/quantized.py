@@ -478,13 +478,23 @@ def symmetric_levels(x: Tensor, largest: int, shared: int) -> tuple[Tensor, Tens
     scale : Tensor of float32
         max|x| / largest, or 1 where there are only zeros; the shared axes have length 1.
 
+    Raises
+    ------
+    ValueError
+        If x is float64, and a scale above or below what float32 can hold.
+
     Examples
     --------
     >>> levels, scale = symmetric_levels(torch.tensor([[-127.0, 0.4, 1.6]]), 127, shared=2)
     >>> levels.tolist(), scale.tolist()
     ([[-127.0, 0.0, 2.0]], [[1.0]])
     """
-    scale = (x.abs().amax(tuple(range(-shared, 0)), keepdim=True) / largest).to(torch.float32)
+    exact = x.abs().amax(tuple(range(-shared, 0)), keepdim=True) / largest
+    scale = exact.to(torch.float32)
+    if x.dtype == torch.float64 and bool(((scale == 0) & (exact > 0) | scale.isinf()).any()):
+        raise ValueError(
+            f"entries of up to {float(x.abs().max()):g} need scales that float32 cannot hold"
+        )
     scale = torch.where(scale > 0, scale, 1.0)  # of nothing but zeros any will do
     return torch.round(x / scale).clamp(-largest, largest), scale
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence
 
 from kplib._checks import positive_integer
@@ -304,7 +305,11 @@ class Recurrent(nn.Module, ABC):
 
     def _autocasts(self, device: torch.device) -> bool:
         """Whether autocast is on and applies: it leaves float64 alone."""
-        return torch.is_autocast_enabled(device.type) and self._dtype() != torch.float64
+        return (
+            torch.amp.is_autocast_available(device.type)  # the meta device has none
+            and torch.is_autocast_enabled(device.type)
+            and self._dtype() != torch.float64
+        )
 
     def _require_dtype(self, name: str, tensor: Tensor, dtype: torch.dtype) -> None:
         if tensor.dtype == dtype:
@@ -417,7 +422,8 @@ class Recurrent(nn.Module, ABC):
         Returns
         -------
         Recurrent
-            A copy with the same outputs, on the same device, in the same mode (train or eval).
+            A copy with the same outputs, on the same device, in the same mode (train or eval);
+            what is frozen stays so (one matrix here are two there: frozen if both are).
 
         Raises
         ------
@@ -456,9 +462,11 @@ class Recurrent(nn.Module, ABC):
                 blocks = [getattr(layer, f"weight_{k}_{name}") for k in ("ih", "hh")]
                 W = cell.weight.matrix()
                 W.copy_(torch.cat(blocks, 1).view_as(W))
+                cell.weight.requires_grad_(any(block.requires_grad for block in blocks))
                 if layer.bias:
                     for k in ("bias_ih", "bias_hh"):
-                        getattr(cell, k).copy_(getattr(layer, f"{k}_{name}"))
+                        vector = getattr(layer, f"{k}_{name}")
+                        getattr(cell, k).copy_(vector).requires_grad_(vector.requires_grad)
         return copy.train(layer.training)
 
     def to_torch(self) -> nn.RNNBase:
@@ -467,8 +475,8 @@ class Recurrent(nn.Module, ABC):
         Returns
         -------
         torch.nn.LSTM, torch.nn.GRU or torch.nn.RNN
-            Of the same device, dtype and mode. One bias a gate becomes PyTorch's first, its second
-            is 0.
+            Of the same device, dtype and mode; what is frozen stays so. One bias a gate becomes
+            PyTorch's first, its second is 0.
 
         Raises
         ------
@@ -498,11 +506,13 @@ class Recurrent(nn.Module, ABC):
         with torch.no_grad():
             for name, cell in zip(self.cells, self._cell_list(), strict=True):
                 W = cell.weight.matrix().flatten(0, 1)
+                trained = any(p.requires_grad for p in cell.weight.parameters())
                 columns = (W.shape[1] - self.hidden_size, self.hidden_size)
                 for k, block in zip(("ih", "hh"), W.split(columns, dim=1), strict=True):
-                    getattr(layer, f"weight_{k}_{name}").copy_(block)
+                    getattr(layer, f"weight_{k}_{name}").copy_(block).requires_grad_(trained)
                 for k, vector in zip(("ih", "hh"), cell.bias_pair(), strict=False):
-                    getattr(layer, f"bias_{k}_{name}").copy_(vector)
+                    trained = (vector if cell.bias is None else cell.bias).requires_grad
+                    getattr(layer, f"bias_{k}_{name}").copy_(vector).requires_grad_(trained)
         return layer.train(self.training)
 
     @classmethod
@@ -566,7 +576,7 @@ def choose_method(
     >>> choose_method(large, batch=1024, steps=25, device=cpu) == "factors"
     True
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or transforms_autograd():
         return "factors"
     dense = weight.gates * weight.rows * weight.columns * (4 if weight.is_complex else 1)
     saved = batch * (dense - weight.operator_macs)
@@ -575,6 +585,23 @@ def choose_method(
     loops = device.type == "cpu" and not torch.is_autocast_enabled("cpu")
     pays = loops and saved > saving * torch.get_num_threads()
     return "factors" if pays else "fused"
+
+
+def transforms_autograd() -> bool:
+    """Whether `torch.func` or forward-mode differentiation is at work.
+
+    Torch's kernels have no rules for them, nor has a gradient that is worked out by hand: then the
+    steps are recorded one by one.
+
+    Examples
+    --------
+    >>> transforms_autograd()
+    False
+    >>> torch.func.vmap(lambda x: x * transforms_autograd())(torch.ones(3))
+    tensor([1., 1., 1.])
+    """
+    # No public name asks for either; torch.autograd.Function.apply asks for the first by this one.
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def _in_order(state: State, indices: Tensor | None) -> State:

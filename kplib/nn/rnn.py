@@ -153,7 +153,7 @@ class RNN(Recurrent):
         return (phi((products.joint(step, state[0]) + bias)[0]),)
 
     def _run(self, cell: Cell, steps: Steps, state: State, *, reverse: bool) -> tuple[Steps, State]:
-        if not cell.weight.is_complex:
+        if not (cell.weight.is_complex and self._autocasts(steps.data.device)):
             return super()._run(cell, steps, state, reverse=reverse)
         # autocast would convert the real parts of a complex product to 16 bits
         with torch.autocast(steps.data.device.type, enabled=False):

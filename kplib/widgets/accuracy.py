@@ -11,7 +11,7 @@ from kplib.experiments.comparison_table import LABELS
 from kplib.experiments.points import Point
 from kplib.experiments.trade_offs import Group, TradeOff, trade_offs
 from kplib.widgets.assets import module, style
-from kplib.widgets.traits import Choice, Count, count
+from kplib.widgets.traits import Choice, Count, RefusedSettingError, count
 
 MOST = 1000.0
 """Times smaller or faster: more than any network here is."""
@@ -176,14 +176,14 @@ def _by_benchmark(given: Iterable[TradeOff] | None) -> dict[str, TradeOff]:
 
 def _require_known(name: object, known: dict[str, TradeOff]) -> str:
     if name not in known:
-        raise _RefusedSettingError(f"benchmark is {name!r}, but must be one of {', '.join(known)}")
+        raise RefusedSettingError(f"benchmark is {name!r}, but must be one of {', '.join(known)}")
     return str(name)
 
 
 def _require_training(place: int, one: TradeOff) -> int:
     trainings = max(1, len(one.ours))
     if place >= trainings:
-        raise _RefusedSettingError(
+        raise RefusedSettingError(
             f"training is {place}, but {one.title} has {trainings}, counted from 0"
         )
     return place
@@ -192,12 +192,8 @@ def _require_training(place: int, one: TradeOff) -> int:
 def _times(value: object) -> float:
     is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not is_number or not 1 <= float(value) <= MOST:  # type: ignore[arg-type]
-        raise _RefusedSettingError(f"at_least must be from 1 to {MOST:g}, found {value!r}")
+        raise RefusedSettingError(f"at_least must be from 1 to {MOST:g}, found {value!r}")
     return float(value)  # type: ignore[arg-type]
-
-
-class _RefusedSettingError(ValueError, traitlets.TraitError):
-    """What is set together with the refused value is undone."""
 
 
 def _trade_off_as_json(one: TradeOff) -> dict[str, Any]:

@@ -8,20 +8,10 @@ import traitlets
 from kplib.experiments import BENCHMARKS
 from kplib.shapes import FactorShape, hybrid_shapes
 from kplib.widgets.assets import module, style
-from kplib.widgets.traits import Count, RefusedError, Size, count, size_up_to
+from kplib.widgets.traits import Count, Size, count, dense_rows, size_up_to
 
 LARGEST = 1024
 """Rows and columns of the matrix: a slider and a plot with more r than this tell nothing."""
-
-
-def _require_rows(rows: int, m: int) -> int:
-    """Return `rows`; a ShapeError if they leave nothing of m for the Kronecker product."""
-    if rows >= m:
-        raise RefusedError(
-            f"rows = {rows} dense rows leave nothing of m = {m} for A (x) B; "
-            f"rows is at most m - 1 = {m - 1}"
-        )
-    return rows
 
 
 class HybridDial(anywidget.AnyWidget):
@@ -83,7 +73,7 @@ class HybridDial(anywidget.AnyWidget):
 
     def __init__(self, m: int = 118, n: int = 128, *, rows: int = 0) -> None:
         m, n = size_up_to(LARGEST, "m", m), size_up_to(LARGEST, "n", n)
-        super().__init__(m=m, n=n, rows=_require_rows(count("rows", rows), m))
+        super().__init__(m=m, n=n, rows=dense_rows(count("rows", rows), m))
 
     @property
     def shape(self) -> FactorShape | None:
@@ -100,11 +90,11 @@ class HybridDial(anywidget.AnyWidget):
 
     @traitlets.validate("rows")
     def _check_rows(self, proposal: Any) -> int:
-        return _require_rows(proposal["value"], self.m)
+        return dense_rows(proposal["value"], self.m)
 
     @traitlets.validate("m")
     def _check_m(self, proposal: Any) -> int:
-        _require_rows(self.rows, proposal["value"])
+        dense_rows(self.rows, proposal["value"])
         return int(proposal["value"])
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from kplib.errors import ShapeError
 from kplib.experiments import BENCHMARKS
 from kplib.shapes import FactorShape, algorithm4, as_factor_shape, factor_shapes
 from kplib.widgets.assets import module, style
-from kplib.widgets.traits import Count, RefusedError, Size, count, size_up_to
+from kplib.widgets.traits import Count, RefusedError, Size, count, dense_rows, size_up_to
 
 LARGEST = 4096
 """Rows and columns of the matrix; 3600 x 3600 has the most factor shapes up to here, 2025."""
@@ -18,16 +18,6 @@ LARGEST = 4096
 
 def _size(name: str, value: object) -> int:
     return size_up_to(LARGEST, name, value)
-
-
-def _lower_rows(m: int, rows: int) -> int:
-    """Return m - rows; a ShapeError if that leaves nothing for the Kronecker product."""
-    if rows >= m:
-        raise RefusedError(
-            f"rows = {rows} dense rows leave nothing of m = {m} for A (x) B; "
-            f"rows is at most m - 1 = {m - 1}"
-        )
-    return m - rows
 
 
 def _default_shape(m: int, n: int) -> FactorShape:
@@ -140,7 +130,7 @@ class ShapeExplorer(anywidget.AnyWidget):
         rows: int = 0,
     ) -> None:
         m, n, rows = _size("m", m), _size("n", n), count("rows", rows)
-        lower = _lower_rows(m, rows)
+        lower = m - dense_rows(rows, m)
         chosen = _default_shape(lower, n) if shape is None else _Shape().validate(None, shape)
         _require_fit(chosen, m, n, rows)
         four = (chosen.m1, chosen.n1, chosen.m2, chosen.n2)
@@ -163,12 +153,12 @@ class ShapeExplorer(anywidget.AnyWidget):
 
     @traitlets.validate("rows")
     def _check_rows(self, proposal: Any) -> int:
-        _lower_rows(self.m, proposal["value"])
+        dense_rows(proposal["value"], self.m)
         return int(proposal["value"])
 
     @traitlets.validate("m")
     def _check_m(self, proposal: Any) -> int:
-        _lower_rows(proposal["value"], self.rows)
+        dense_rows(self.rows, proposal["value"])
         return int(proposal["value"])
 
     @traitlets.validate("shape")

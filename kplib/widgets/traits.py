@@ -10,15 +10,18 @@ import traitlets
 from kplib._checks import positive_integer
 from kplib.errors import ShapeError
 
-__all__ = ["Choice", "Count", "RefusedError", "Size", "count", "size_up_to"]
+__all__ = [
+    "Choice", "Count", "RefusedError", "RefusedSettingError", "Size", "count", "dense_rows",
+    "size_up_to",
+]  # fmt: skip
 
 
 class RefusedError(ShapeError, traitlets.TraitError):
     """A ShapeError that traitlets knows: what was set together with the refused value is undone."""
 
 
-class _RefusedChoiceError(ValueError, traitlets.TraitError):
-    """The same for a value that is none of a trait's choices."""
+class RefusedSettingError(ValueError, traitlets.TraitError):
+    """The same for a value that is no size, but none of a trait's choices."""
 
 
 def size_up_to(largest: int, name: str, value: object) -> int:
@@ -41,6 +44,16 @@ def count(name: str, value: object) -> int:
     if number < 0:
         raise RefusedError(f"{name} must be 0 or a positive integer, found {value!r}")
     return number
+
+
+def dense_rows(rows: int, m: int) -> int:
+    """Return `rows`; a ShapeError if they leave nothing of m for the Kronecker product."""
+    if rows >= m:
+        raise RefusedError(
+            f"rows = {rows} dense rows leave nothing of m = {m} for A (x) B; "
+            f"rows is at most m - 1 = {m - 1}"
+        )
+    return rows
 
 
 class Count(traitlets.TraitType[int, Any]):
@@ -75,4 +88,4 @@ class Choice(traitlets.TraitType[Any, Any]):
         if value in self.values:
             return self.values[self.values.index(value)]
         known = ", ".join(map(repr, self.values))
-        raise _RefusedChoiceError(f"{self.name} is {value!r}, but must be one of {known}")
+        raise RefusedSettingError(f"{self.name} is {value!r}, but must be one of {known}")

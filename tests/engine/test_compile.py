@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import kplib
 from kplib.errors import BufferLayoutError, DtypeError, ShapeError
 from kplib.nn import LSTM, RNN, Classifier, Dense, Kronecker, KroneckerChain
+from kplib.nn.quantized import prepare_qat
 
 LOADERS = ["cppyy", "compiler", "numpy"]
 
@@ -164,6 +165,12 @@ def test_what_computes_something_else_is_not_compiled():
     with pytest.raises(TypeError, match=r"prune\.remove"):
         kplib.compile(model)
     torch.nn.utils.prune.remove(model.head, "weight")
+    model.rnn.forward = lambda x, hx=None: None
+    with pytest.raises(TypeError, match="rnn has a forward of its own, which compile would ignore"):
+        kplib.compile(model)
+    del model.rnn.forward
+    with pytest.raises(TypeError, match=r"has a parametrization, .*finish_qat"):
+        kplib.compile(prepare_qat(model, 8))
     x = np.ones((3, 4), np.float32)
     np.testing.assert_allclose(kplib.compile(model)(x), logits(model, x), atol=1e-6)
 

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -655,6 +656,11 @@ def test_refused_models(tmp_path):
     with pytest.raises(TypeError, match="parametrization"):
         export_c(model, path)
 
+    model = tiny()
+    model.head.forward = torch.neg
+    with pytest.raises(TypeError, match="head has a forward of its own, which export_c"):
+        export_c(model, path)
+
     class Other(Classifier):
         def forward(self, x):
             return -super().forward(x)
@@ -678,6 +684,30 @@ def test_refused_names_and_examples(tmp_path):
     with pytest.raises(ValueError, match="1 NaN"):
         export_c(tiny(), tmp_path / "net", example=[[0, 1, 2, float("inf")]])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("file", ['a"b', "a\\b", "grün", "a\nb"])
+def test_a_file_that_no_include_could_name(file, tmp_path):
+    with pytest.raises(ValueError, match="printable ASCII"):
+        export_c(tiny(), tmp_path / file)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["layer0", "layer0_reverse", "test", "head", "example", "work"])
+@pytest.mark.parametrize("both", [False, True])
+def test_a_name_like_those_inside(name, both, tmp_path):
+    exported = export_c(network("lstm", Kronecker(), 1, both), tmp_path / name)
+    flags = (*WARNINGS, f"-D{name.upper()}_SELF_TEST")
+    call(find("gcc"), *flags, "-c", exported.source, "-o", tmp_path / "net.o")
+
+
+def test_two_threads_write_one_file(tmp_path):
+    models = [network("lstm", Kronecker(), 1, False), network("fastrnn", Dense(), 1, False)]
+    texts = {export_c(model, tmp_path / "net").source.read_text() for model in models}
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda k: export_c(models[k % 2], tmp_path / "net"), range(40)))
+    assert (tmp_path / "net.c").read_text() in texts
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.c", "net.h"]
 
 
 def test_nothing_is_written_by_halves(tmp_path):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
 
 from kplib.errors import ShapeError
@@ -198,6 +199,37 @@ def test_both_methods_agree_for_factors(cell):
         results.append((output, *torch.autograd.grad(loss, tuple(layer.parameters()))))
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's, in forward mode
+@pytest.mark.parametrize("weight", [Dense(), Kronecker((2, 1, 3, 11))], ids=["dense", "KP"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_transforms_of_torch_func_and_forward_mode(cell, weight):
+    """Where torch's own kernels have no rule; the reference is autograd, one way at a time."""
+    layer = CELLS[cell](weight=weight)
+    xs, tangent = torch.randn(3, 4, 2, 5), torch.randn(4, 2, 5)
+
+    def outputs(x):
+        return layer(x)[0]
+
+    expected = torch.stack([outputs(x) for x in xs])
+    torch.testing.assert_close(torch.func.vmap(outputs)(xs), expected)
+    primal, forward = torch.func.jvp(outputs, (xs[0],), (tangent,))
+    torch.testing.assert_close(primal, expected[0])
+    jacobian = torch.autograd.functional.jacobian(outputs, xs[0])
+    torch.testing.assert_close(forward, torch.tensordot(jacobian, tangent, 3))
+    torch.testing.assert_close(torch.func.jacrev(outputs)(xs[0]), jacobian)
+    with forward_ad.dual_level():
+        dual = outputs(forward_ad.make_dual(xs[0], tangent))
+        torch.testing.assert_close(forward_ad.unpack_dual(dual).tangent, forward)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("weight", [Dense(), Kronecker((2, 1, 3, 11))], ids=["dense", "KP"])
+def test_shapes_on_the_meta_device(cell, weight):
+    layer = CELLS[cell](weight=weight, device="meta")
+    output, _ = layer(torch.empty(7, 2, 5, device="meta"))
+    assert (output.shape, output.device.type) == ((7, 2, 6), "meta")
 
 
 def test_arguments_are_those_of_torch_in_the_same_order():

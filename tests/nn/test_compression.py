@@ -123,6 +123,47 @@ def test_nothing_is_changed_where_one_layer_cannot_be(model):
     assert isinstance(bad[0], LSTM)
 
 
+class OwnLSTM(nn.LSTM):
+    def forward(self, x, hx=None):
+        return super().forward(x.flip(0), hx)
+
+
+def test_what_a_swap_would_change_is_left_and_named(model):
+    model.own = OwnLSTM(10, 12)
+    model.seen = nn.LSTM(10, 12)
+    model.seen.register_forward_hook(lambda *_: None)
+    model.patched = nn.GRU(10, 12)
+    model.patched.forward = model.patched.forward
+    left = [model.own, model.seen, model.patched]
+    result = compress(model, Kronecker())
+    assert [model.own, model.seen, model.patched] == left
+    assert result.skipped == {
+        "own": "a class of its own, OwnLSTM", "seen": "it has hooks",
+        "patched": "it has a forward of its own",
+    }  # fmt: skip
+    assert "left as it is: own, a class of its own, OwnLSTM" in str(result)
+    assert [layer.name for layer in result.layers] == ["rnns.0", "rnns.1", "plain.rnn"]
+    with pytest.raises(
+        ValueError, match=r"to compress; \(the model\): a class of its own, OwnLSTM"
+    ):
+        compress(model.own, Kronecker())
+
+
+def test_a_copy_keeps_what_is_frozen_and_a_compressed_layer_is_trained():
+    theirs = nn.LSTM(10, 12, 2)
+    for name, parameter in theirs.named_parameters():
+        parameter.requires_grad_(name.endswith("l1") or name == "bias_hh_l0")
+    ours = LSTM.from_torch(theirs)
+    trained = {name for name, p in ours.named_parameters() if p.requires_grad}
+    assert trained == {"cells.l0.bias_hh"} | {
+        name for name, _ in ours.named_parameters() if name.startswith("cells.l1.")
+    }
+    again = ours.to_torch()
+    frozen = {name for name, p in again.named_parameters() if not p.requires_grad}
+    assert frozen == {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0"}
+    assert all(p.requires_grad for p in compress(theirs, Kronecker()).model.parameters())
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [

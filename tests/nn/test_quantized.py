@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from kplib.nn.quantized import (
     prepare_qat,
     product_error_bound,
     quantize,
+    symmetric_levels,
 )
 
 STRUCTURES = {
@@ -97,6 +99,14 @@ def test_zeros_and_what_is_tiny_or_in_half_precision():
     half = torch.randn(2, 3).half()
     assert grid(half).dtype == torch.float16
     torch.testing.assert_close(grid(half), half, rtol=0, atol=float(half.abs().max()) / 127)
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-60])
+def test_a_scale_that_float32_cannot_hold_is_refused(size):
+    with pytest.raises(
+        ValueError, match=re.escape(f"up to {size:g}") + " need scales that float32 cannot hold"
+    ):
+        symmetric_levels(torch.tensor([[size, 0.0]], dtype=torch.float64), 127, shared=2)
 
 
 def test_quantizing_twice_is_quantizing_once():

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kplib._checks import positive_integer
-from kplib.errors import ShapeError
+from kplib.errors import DtypeError, ShapeError
 from kplib.nn.structures.spectrum import in_double, singular_values
 
 ALL = slice(None)
@@ -150,6 +150,8 @@ class Weight(nn.Module, ABC):
         ------
         ShapeError
             If W has another shape.
+        DtypeError
+            If W is complex and the gate matrices are real.
         ValueError
             If W has NaN or infinite entries, or no way is known to find the nearest matrix.
 
@@ -164,6 +166,8 @@ class Weight(nn.Module, ABC):
                 f"W has shape {tuple(W.shape)}, but the gate matrices are {expected}: "
                 "(gates, rows, columns)"
             )
+        if W.is_complex() and not self.is_complex:
+            raise DtypeError(f"W is {W.dtype}, but the gate matrices are real")
         W = in_double(W)
         bad = int((~torch.isfinite(W)).sum())
         if bad:

@@ -1,5 +1,6 @@
 """Hybrid: dense rows on top of a Kronecker product, a dial between the two."""
 
+import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -331,7 +332,7 @@ class HybridWeight(Weight):
 
 def _dense_rows(rows: object) -> int:
     """Return a number of dense rows as int, or raise a ShapeError."""
-    if isinstance(rows, int) and not isinstance(rows, bool) and rows == 0:
+    if isinstance(rows, numbers.Integral) and not isinstance(rows, bool) and rows == 0:
         return 0
     try:
         return positive_integer("rows", rows)

@@ -1,5 +1,6 @@
 """Pruning in training: the density at each step, and a model brought to it."""
 
+import numbers
 from dataclasses import dataclass
 
 from torch import nn
@@ -69,8 +70,10 @@ class MagnitudeSchedule:
         if not 0 <= self.final_density <= 1:
             raise ValueError(f"final_density must be from 0 to 1, found {self.final_density!r}")
         for name in ("begin_step", "end_step"):
-            if not isinstance(getattr(self, name), int):
-                raise ShapeError(f"{name} must be an integer, found {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+                raise ShapeError(f"{name} must be an integer, found {value!r}")
+            object.__setattr__(self, name, int(value))
         if not 0 <= self.begin_step < self.end_step:
             raise ValueError(
                 f"needs 0 <= begin_step < end_step, found {self.begin_step} and {self.end_step}"

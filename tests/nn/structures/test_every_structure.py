@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from kplib.errors import ShapeError
+from kplib.errors import DtypeError, ShapeError
 from kplib.nn import Dense, Hybrid, Kronecker, LowRank, Sparse, parameter_count
 
 SIZES = st.integers(1, 7)
@@ -294,6 +294,13 @@ def test_assign_refuses(name):
     with pytest.raises(ValueError, match="W has 2 NaN or infinite entries"):
         weight.assign(W)
     assert torch.equal(weight.matrix(), before)
+
+
+@every_structure
+def test_a_complex_matrix_is_not_made_real(name):
+    weight = built(name)
+    with pytest.raises(DtypeError, match="complex64, but the gate matrices are real"):
+        weight.assign(torch.ones(3, 10, 12, dtype=torch.complex64))
 
 
 @every_structure
