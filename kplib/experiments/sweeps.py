@@ -148,43 +148,44 @@ def sweep(
     {}
     """
     stages = _stages(plan)
-    total = sum(len(stage.tuning) + len(stage.final) for stage in stages)
-    submitted: dict[distributed.Future[Any], tuple[_Stage, _Task]] = {}
+    total = len({task.name for stage in stages for task in [*stage.tuning, *stage.final]})
+    tasks: dict[distributed.Future[Any], _Task] = {}
+    submitted: set[str] = set()
+    over: set[str] = set()
     failed: dict[str, BaseException] = {}
     done = distributed.as_completed(raise_errors=False)
 
-    def submit(stage: _Stage, tasks: list[_Task]) -> None:
-        for task in tasks:
-            future = client.submit(
-                task.function, *task.arguments, setting, pure=False, retries=1,
-                key=("run", task.name), priority=-task.place,
-            )  # fmt: skip
-            submitted[future] = stage, task
-            done.add(future)
+    def go_on() -> None:
+        """Submit what waits for nothing any more."""
+        for stage in stages:
+            ready = stage.tuning if stage.after <= over else []
+            if stage.after <= over and all(task.name in over for task in stage.tuning):
+                ready = stage.final
+            for task in ready:
+                if task.name not in submitted and task.name not in failed:
+                    submitted.add(task.name)
+                    future = client.submit(
+                        task.function, *task.arguments, setting, pure=False, retries=1,
+                        key=("run", task.name), priority=-task.place,
+                    )  # fmt: skip
+                    tasks[future] = task
+                    done.add(future)
 
-    def begin(stage: _Stage) -> None:
-        submit(stage, stage.tuning or stage.final)
-
-    for stage in stages:
-        if not stage.after:
-            begin(stage)
+    go_on()
     for number, future in enumerate(done, start=1):
-        stage, task = submitted[future]
+        task = tasks[future]
+        over.add(task.name)
         if future.status == "finished":
-            over = [task]
             report(f"{number}/{total} {future.result()}")
         else:
             error = future.exception()
-            over = [task, *stage.final] if task in stage.tuning else [task]
-            failed |= {task.name: error for task in over}
+            failed[task.name] = error
+            for stage in stages:
+                if task in stage.tuning:
+                    failed |= {final.name: error for final in stage.final}
+                    over |= {final.name for final in stage.final}
             report(f"{number}/{total} {task.name}: failed: {type(error).__name__}: {error}")
-        stage.waits_for.discard(task.name)
-        if task in stage.tuning and not stage.waits_for and stage.final[0].name not in failed:
-            submit(stage, stage.final)
-        for waiting in [each for each in stages if each.after]:
-            waiting.after.difference_update(each.name for each in over)
-            if not waiting.after:
-                begin(waiting)
+        go_on()
     return failed
 
 
@@ -201,27 +202,28 @@ class _Stage:
     """The runs of an entry: those that tune, and those that wait for them.
 
     All of them wait for the runs named in `after`, if there are: the baselines of which a variant
-    takes one to learn from.
+    takes one to learn from. Two entries may have runs that tune in common.
     """
 
     tuning: list[_Task]
     final: list[_Task]
-    waits_for: set[str]
-    after: set[str]
+    after: frozenset[str]
 
 
 def _stages(plan: Plan) -> list[_Stage]:
     """Return all runs of a plan, each with its place in the order."""
     places, stages = count(), []
     baselines: dict[str, set[str]] = {}
+    known: dict[str, _Task] = {}  # of the same tuning run in two entries there is one
+
+    def tuned(number: int, run: Configuration) -> _Task:
+        name = f"{run.path} at {run.learning_rate:g}"
+        if name not in known:
+            known[name] = _Task(next(places), f"{number} {name}", _tune, (run,))
+        return known[name]
+
     for number, part in enumerate(plan.sweeps, start=1):
-        tuning = [
-            [
-                _Task(next(places), f"{number} {run.path} at {run.learning_rate:g}", _tune, (run,))
-                for run in entry.tuning
-            ]
-            for entry in part.entries
-        ]
+        tuning = [[tuned(number, run) for run in entry.tuning] for entry in part.entries]
         by_seed = [
             [
                 _Task(next(places), f"{number} {entry.name}/seed-{seed}", _final, (entry, seed))
@@ -232,8 +234,8 @@ def _stages(plan: Plan) -> list[_Stage]:
         finals = zip(*by_seed, strict=True)
         for entry, tasks, final in zip(part.entries, tuning, finals, strict=True):
             before = baselines.setdefault(part.benchmark, set())
-            after = set(before) if needs_baseline(entry.final(part.seeds[0])) else set()
-            stages.append(_Stage(tasks, list(final), {task.name for task in tasks}, after))
+            after = frozenset(before if needs_baseline(entry.final(part.seeds[0])) else ())
+            stages.append(_Stage(tasks, list(final), after))
             if entry.technique == "baseline" and not entry.variant:
                 before |= {task.name for task in final}
     return stages

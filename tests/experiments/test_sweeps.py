@@ -313,6 +313,22 @@ def test_a_cut_sweep_has_as_many_seeds_of_one_technique_as_of_another(monkeypatc
     assert lines == [f"{number}/8 {line}" for number, line in enumerate(order, start=1)]
 
 
+def test_entries_that_differ_in_length_alone_tune_once(monkeypatch, tmp_path):
+    names = {"__name__": "__main__"}
+    exec(FAKES, names)
+    monkeypatch.setattr(sweeps, "_tune", names["tune"])
+    monkeypatch.setattr(sweeps, "_final", names["final"])
+    longer = dataclasses.replace(TINY, length=2 * TINY.length, tuning_length=TINY.tuning_length)
+    lines = []
+    with local_client(2) as client:
+        assert sweep(Plan(sweeps=(TINY, longer)), client, setting(tmp_path), lines.append) == {}
+    words = [line.split(" ", 1)[1] for line in lines]
+    assert all(line.split(" ")[0].endswith("/12") for line in lines)
+    assert sorted(words) == sorted(
+        ["tune lmf", "tune kp"] * 2 + ["lmf 0", "kp 0", "lmf 1", "kp 1"] * 2
+    )
+
+
 def test_a_finished_sweep_does_nothing(undisturbed):
     folder, *_ = undisturbed
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
