@@ -139,7 +139,11 @@ def load(
         If the data is not here and cannot be downloaded.
     """
     one_of("part", part, PARTS)
-    held_out = {"validation": tuple(validation_subjects), "test": tuple(test_subjects)}
+    held_out = {}
+    for name, chosen in (("validation", validation_subjects), ("test", test_subjects)):
+        if not isinstance(chosen, Iterable):
+            raise DataError(f"{name}_subjects must be several, such as ({chosen!r},)")
+        held_out[name] = tuple(chosen)
     subjects = _split(held_out)
     if part == "whole" and edition is None:
         edition = "zip"

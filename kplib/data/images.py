@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import numbers
 import zipfile
 import zlib
 from pathlib import Path
@@ -240,7 +241,7 @@ def shifted(x: Images, by: int, background: float) -> Images:
     Raises
     ------
     DataError
-        If `by` is negative or as large as an image.
+        If `by` is not whole, negative or as large as an image.
 
     Examples
     --------
@@ -250,8 +251,11 @@ def shifted(x: Images, by: int, background: float) -> Images:
     >>> bool((shifted(x, 1, -1.0)[4] == x).all())
     True
     """
-    if not 0 <= by < min(x.shape[1:]):
-        raise DataError(f"shifts must be from 0 to below {min(x.shape[1:])} pixels, found {by}")
+    whole = isinstance(by, numbers.Integral) and not isinstance(by, bool)
+    if not whole or not 0 <= by < min(x.shape[1:]):
+        raise DataError(
+            f"shifts must be a whole number from 0 to below {min(x.shape[1:])} pixels, found {by!r}"
+        )
     height, width = x.shape[1:]
     padded = np.pad(x, ((0, 0), (by, by), (by, by)), constant_values=background)
     corners = range(2 * by + 1)

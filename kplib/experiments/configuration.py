@@ -17,7 +17,7 @@ from kplib.experiments import papers
 from kplib.experiments.benchmarks import benchmark as known_benchmark
 from kplib.experiments.printed import PaperResult, Training
 from kplib.experiments.recipes import Technique, recipe
-from kplib.experiments.schedules import Constant, Cosine, Schedule, of_papers
+from kplib.experiments.schedules import LRD1, Constant, Cosine, Schedule, of_papers
 from kplib.experiments.strict import checked, from_json, to_json
 
 __all__ = ["DATA", "Configuration", "Pruning", "ScheduleName", "default_configuration"]
@@ -317,6 +317,11 @@ class Configuration:
         return from_json(cls, raw, "configuration")
 
 
+_MEANT = {
+    "decay_steps": "schedule LRD1", "max_norm_on": "max norm", "dropout_is": "dropout"
+}  # fmt: skip
+
+
 def default_configuration(
     benchmark: str,
     technique: str,
@@ -367,7 +372,8 @@ def default_configuration(
     Raises
     ------
     ValueError
-        If there is no such network, or a value does not make sense.
+        If there is no such network, a value does not make sense, or an option is about what the
+        training has not: LRD1, max norm, dropout.
 
     Notes
     -----
@@ -391,6 +397,14 @@ def default_configuration(
     row, source = _row(benchmark, technique, compression, chosen.layers)
     training = row.training
     timed = _row(benchmark, "kp", None, chosen.layers)[0] if schedule == "kp" else row
+    rates = _schedule(schedule, timed.training, training.length, decay_steps)
+    for name, asked, has in (
+        ("decay_steps", decay_steps is not None, isinstance(rates, LRD1)),
+        ("max_norm_on", max_norm_on != "gradients", training.max_norm is not None),
+        ("dropout_is", dropout_is != "kept", training.dropout is not None),
+    ):
+        if asked and not has:
+            raise ValueError(f"{source} has no {_MEANT[name]}: leave out {name}")
     pruning = None
     if technique == "pruned":
         pruning, where = _pruning(row)
@@ -412,7 +426,7 @@ def default_configuration(
         ),
         optimizer=_same_everywhere(row.benchmark, "optimizer"),
         learning_rate=training.learning_rate if learning_rate is None else learning_rate,
-        schedule=_schedule(schedule, timed.training, training.length, decay_steps),
+        schedule=rates,
         max_norm=training.max_norm,
         max_norm_on=max_norm_on,
         dropout=_dropout(training.dropout, dropout_is),

@@ -113,6 +113,7 @@ def test_the_archive_is_parsed_once(write, monkeypatch):
         ({"test_subjects": (9,)}, "there is no subject 9, but 1 to 8"),
         ({"test_subjects": (6, 7)}, r"named twice: validation \(6,\), test \(6, 7\)"),
         ({"test_subjects": ()}, "no subject is left for test"),
+        ({"test_subjects": 7}, r"test_subjects must be several, such as \(7,\)"),
         ({"test_subjects": (1, 2, 3, 4, 5, 7, 8)}, "no subject is left for train"),
         ({"part": "third"}, "part must be one of 'half', 'whole', found 'third'"),
         ({"part": "whole", "edition": "npz"}, "every second segment only"),

@@ -156,7 +156,7 @@ def test_usps_shifted(usps, scaling):
 
 
 def test_shifts_that_cannot_be(usps):
-    for by in (-1, 16):
+    for by in (-1, 16, 1.5, True):
         with pytest.raises(DataError, match=rf"from 0 to below 16 pixels, found {by}"):
             images.load_usps(shifts=by)
 

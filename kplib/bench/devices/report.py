@@ -26,6 +26,8 @@ def print_table(console: Console, device: Device, measurements: Sequence[Measure
     for row in measurements:
         if row.device == device:
             name = f"{row.case.benchmark} {row.case.technique}"
+            if not row.case.source.endswith(".json"):
+                name += ", not trained"
             grid.add_row(Text(name), row.weights, *_cells(row.result))
     console.print(grid)
     console.print()

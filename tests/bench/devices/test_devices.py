@@ -269,6 +269,7 @@ def test_the_command_prints_a_table_and_leaves_a_record(monkeypatch, capsys, tmp
     assert status == 0
     assert "32,768 bytes of flash, 2,048 of RAM; instructions per inference" in out
     assert out.count("2/2") == 3
+    assert out.count("baseline, not trained") == 4
     text = (tmp_path / "devices.json").read_text()
     assert str(tmp_path) not in text
     record = json.loads(text)
