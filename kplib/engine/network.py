@@ -216,11 +216,6 @@ class CompiledNetwork(CompiledOperation):
         return steps * self._program.macs + self._head_macs
 
     @property
-    def weight_bytes(self) -> int:
-        """Bytes of the packed weights, with scales, indices, biases and padding."""
-        return self.weights_bytes
-
-    @property
     def state_bytes(self) -> int:
         """Bytes that a stream carries from step to step; 0 if the network is bidirectional."""
         if self._one_step_program is None:

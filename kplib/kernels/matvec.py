@@ -39,7 +39,7 @@ class CompiledMatvec(CompiledOperation):
         The compiler flags.
     source : str
         The C++ that was compiled, headers included: it compiles alone.
-    weights_bytes : int
+    weight_bytes : int
         Bytes of the packed weights, padding included.
     function_address, weights_address : int or None
         For C++ callers: ``void f(const void* weights, const void* x, void* y)`` and its first

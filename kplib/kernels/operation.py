@@ -49,9 +49,9 @@ class CompiledOperation:
         return self._program.source
 
     @property
-    def weights_bytes(self) -> int:
-        """Bytes of the packed weights, padding included."""
-        return self._implementation.weights_bytes
+    def weight_bytes(self) -> int:
+        """Bytes of the packed weights: all constants of the operation, padding included."""
+        return self._implementation.weight_bytes
 
     def assembly(self) -> str:
         """Return the machine code of one call, disassembled from memory.

@@ -416,14 +416,15 @@ def test_the_command_prints_tables_and_targets_and_leaves_a_record(tmp_path, mon
     threads = torch.get_num_threads()
     settings = command.NetworkSettings(2, 1, 0, torch_compile=False, memory=True)
     chosen = chosen_specs(["mnist-lstm"], ["kp"])
-    command.network(chosen, settings, tmp_path, ["bench", "network", "mnist-lstm"])
+    path = command.json_path(tmp_path, "network")
+    command.network(chosen, settings, path, ["bench", "network", "mnist-lstm"])
     assert torch.get_num_threads() == threads
     text = capsys.readouterr().out
     assert "mnist-lstm: one sequence of 28 steps, batch 1" in text
     assert "kp: ONNX Runtime (multiplied out)" in text
     assert "peak KB" in text
     assert text.count("not measured") == 2  # kplib's own entries are missing
-    (path,) = tmp_path.glob("network-*.json")
+    assert [path] == list(tmp_path.glob("network-*.json"))
     record = json.loads(path.read_text())
     assert record["command"] == "kplib bench network mnist-lstm"
     assert record["settings"]["networks"] == {"mnist-lstm": ["baseline", "kp"]}

@@ -235,7 +235,7 @@ def test_counts_source_and_repr():
     net = kplib.compile(model)
     assert net.parameters == 3916
     assert net.macs(25) == 25 * 4 * 1200 + 118 * 12
-    assert 4 * 3916 <= net.weights_bytes <= 4 * 3916 * 1.2
+    assert 4 * 3916 <= net.weight_bytes <= 4 * 3916 * 1.2
     assert "kplib::KronGates<float, 4, 1, 59, 8, 2, 16>" in net.source
     assert repr(net) == (
         "<CompiledNetwork: 10 inputs, 12 classes, 3,916 parameters, float32, cppyy>"

@@ -274,7 +274,7 @@ def test_an_operation_can_be_copied_and_says_why_it_is_not_pickled():
 
 def test_weights_cannot_be_changed_from_outside_and_report_their_size():
     op = kplib.compile_kron(np.ones((59, 8), np.float32), np.ones((2, 16), np.float32))
-    assert 4 * 504 <= op.weights_bytes <= 4 * 504 * 1.25
+    assert 4 * 504 <= op.weight_bytes <= 4 * 504 * 1.25
     assert op.weights_address % 64 == 0
     assert op.macs == 1200
 

@@ -115,7 +115,7 @@ def _entry(work: Work, result: _Result, rounds: int) -> dict[str, Any]:
         "outputs": work.exact.size,
         "steps": work.steps,
         "macs": work.macs,
-        "weight_bytes": work.op.weights_bytes,
+        "weight_bytes": work.op.weight_bytes,
         "nanoseconds": {
             name: _rounded(1e9 * getattr(result, name)) for name in ("median", "min", "p90")
         },

@@ -32,7 +32,7 @@ class Implementation(Protocol):
         """Address of the packed weights, if there are any."""
 
     @property
-    def weights_bytes(self) -> int:
+    def weight_bytes(self) -> int:
         """Bytes of the weights as they are stored."""
 
     def call(self, x: np.ndarray, y: np.ndarray, count: int, length: int = 1) -> None:
@@ -100,7 +100,7 @@ class CompiledImplementation:
         return self._weights_address
 
     @property
-    def weights_bytes(self) -> int:
+    def weight_bytes(self) -> int:
         """Bytes of the packed weights, padding included."""
         return self._weights.nbytes
 

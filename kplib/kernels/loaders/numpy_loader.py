@@ -30,7 +30,7 @@ class NumpyImplementation:
         self._operands = tuple(operand.copy() for operand in operands)
 
     @property
-    def weights_bytes(self) -> int:
+    def weight_bytes(self) -> int:
         """Bytes of the operands."""
         return sum(operand.nbytes for operand in self._operands)
 
