@@ -449,11 +449,7 @@ def test_a_killed_variant_ends_the_same(name, technique, variant, folder, tmp_pa
     assert same_outcome(resumed, whole)
 
 
-def test_a_checkpoint_of_another_teacher_is_refused(tmp_path, monkeypatch):
-    data = data_of("usps-fastrnn")
-    run(tiny("usps-fastrnn", "baseline"), data, tmp_path)
-    student = tiny("usps-fastrnn", "kp", "distilled", length=4)
-
+def killed_at_its_first_checkpoint(configuration, data, folder, monkeypatch):
     save = training._Run.save
 
     def save_and_die(self):
@@ -463,7 +459,14 @@ def test_a_checkpoint_of_another_teacher_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training._Run, "save", save_and_die)
         with pytest.raises(Killed):
-            run(student, data, tmp_path, checkpoint_seconds=0.0)
+            run(configuration, data, folder, checkpoint_seconds=0.0)
+
+
+def test_a_checkpoint_of_another_teacher_is_refused(tmp_path, monkeypatch):
+    data = data_of("usps-fastrnn")
+    run(tiny("usps-fastrnn", "baseline"), data, tmp_path)
+    student = tiny("usps-fastrnn", "kp", "distilled", length=4)
+    killed_at_its_first_checkpoint(student, data, tmp_path, monkeypatch)
     for path in tmp_path.glob("usps-fastrnn/baseline/*"):
         path.unlink()
     run(tiny("usps-fastrnn", "baseline", length=5), data, tmp_path)
@@ -475,16 +478,7 @@ def test_a_better_teacher_in_between_does_not_stop_what_was_begun(tmp_path, monk
     data = data_of("usps-fastrnn")
     first = run(tiny("usps-fastrnn", "baseline"), data, tmp_path)
     student = tiny("usps-fastrnn", "kp", "distilled", seed=1, length=4)
-    save = training._Run.save
-
-    def save_and_die(self):
-        save(self)
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "save", save_and_die)
-        with pytest.raises(Killed):
-            run(student, data, tmp_path, checkpoint_seconds=0.0)
+    killed_at_its_first_checkpoint(student, data, tmp_path, monkeypatch)
     other = run(tiny("usps-fastrnn", "baseline", seed=1), data, tmp_path, keep_weights=True)
     resumed = run(student, data, tmp_path)
     assert resumed.record.circumstances.sessions == 2
