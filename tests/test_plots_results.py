@@ -110,6 +110,15 @@ def test_confusions_are_shares_of_their_row():
     assert "confusions: c taken for a 25.0%, a taken for b 20.0%." in shown.description
 
 
+def test_of_many_confusions_only_what_is_right_has_a_number():
+    counts = np.diag(np.arange(13)) + np.eye(13, k=1, dtype=int)
+    shown = plots.confusion_matrix(counts, [f"class {k}" for k in range(13)], title="x")
+    ax = shown.figure.axes[0]
+    texts = {text.get_position()[1]: text.get_text() for text in ax.texts}
+    assert texts == {0: "0", 12: "100"} | {k: f"{100 * k / (k + 1):.0f}" for k in range(1, 12)}
+    assert {text.get_position()[0] for text in ax.texts} == {12.75}
+
+
 @pytest.mark.parametrize(
     ("draw", "words"),
     [

@@ -350,8 +350,9 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], *, title: str) -
     """Draw which classes are taken for which: of each true class a row, in % of it.
 
     What is right is on the diagonal. The confusions have a colour of their own, the stronger the
-    more frequent. Up to 12 outputs, those of 1% and more have their number in it; of more outputs
-    the columns have numbers in place of names.
+    more frequent. Up to 12 outputs, those of 1% and more have their number in it. Of more outputs
+    the columns have numbers in place of names, and only the diagonal's numbers are given, at the
+    right of their rows.
 
     Parameters
     ----------
@@ -388,7 +389,8 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], *, title: str) -
     names = [*classes, *(f"output {k + 1}" for k in range(rows, columns))]
     shown = [_short(name) for name in names]
     across = shown
-    if columns > _FEW:
+    crowded = columns > _FEW
+    if crowded:
         shown = [f"{k} {name}" for k, name in enumerate(shown, start=1)]
         across = [str(k) for k in range(1, columns + 1)]
     wrong = shares * ~np.eye(rows, columns, dtype=bool)
@@ -399,15 +401,19 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], *, title: str) -
             share, right = shares[row, column], row == column
             strength = share if right else share / wrong.max()
             color = PALETTE["dense" if right else "accent"]
+            strongest = 1.0 if crowded else _STRONGEST
             ax.add_patch(
                 Rectangle(
                     (column - 0.5, row - 0.5), 1, 1, facecolor=color,
-                    alpha=_STRONGEST * max(0.06, float(strength)), linewidth=0,
+                    alpha=strongest * max(0.06, float(strength)), linewidth=0,
                 )
             )  # fmt: skip
-            if share >= 0.01 and columns <= _FEW:
+            if share >= 0.01 and not crowded:
                 text = f"{100 * share:.0f}"
                 ax.text(column, row, text, ha="center", va="center", fontsize=7)
+        for row in range(rows if crowded else 0):
+            text = f"{100 * shares[row, row]:.0f}"
+            ax.text(columns - 0.25, row, text, ha="left", va="center", fontsize=7)
         ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), aspect="equal")
         ax.set_xticks(range(columns), across, rotation=90, fontsize=7.5)
         ax.set_yticks(range(rows), shown[:rows], fontsize=7.5)
