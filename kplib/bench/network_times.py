@@ -41,12 +41,12 @@ class NetworkTimes:
     milliseconds: Mapping[str, Mapping[Network, float]]
 
 
-def network_times(path: Path, peer: str = OURS) -> NetworkTimes:
+def network_times(path: Path | str, peer: str = OURS) -> NetworkTimes:
     """Read the times of one peer from a record of ``kplib bench network``.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         The JSON file.
     peer : str, default "kplib.compile"
         Whose times: as the record's tables name it.
@@ -73,6 +73,7 @@ def network_times(path: Path, peer: str = OURS) -> NetworkTimes:
     ...     network_times(path).milliseconds["kws-lstm"] == {("hkp", 10, 1): 0.005}
     True
     """
+    path = Path(path)
     record = _record(path)
     found: dict[str, dict[Network, float]] = {}
     peers: dict[str, None] = {}

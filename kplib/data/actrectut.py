@@ -160,12 +160,12 @@ def load(
     )
 
 
-def read(path: Path) -> tuple[Signal, NDArray[np.int64]]:
+def read(path: Path | str) -> tuple[Signal, NDArray[np.int64]]:
     """Read the recording of one subject.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         A MATLAB file with ``data`` (samples, 15) and ``labels`` (samples, 1), 1 for NULL to 12.
 
     Returns
@@ -179,8 +179,10 @@ def read(path: Path) -> tuple[Signal, NDArray[np.int64]]:
     DataError
         If it is not such a file.
     """
+    path = Path(path)
     try:
-        content = scipy.io.loadmat(path, variable_names=["data", "labels"])
+        with path.open("rb") as stream:
+            content = scipy.io.loadmat(stream, variable_names=["data", "labels"])
         data, labels = content["data"], content["labels"]
     except Exception as error:  # SciPy has no one kind of error for a file that is broken
         raise DataError(f"{path} is not a MATLAB file with data and labels: {error}") from error

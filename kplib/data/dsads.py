@@ -193,12 +193,12 @@ def _split(held_out: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     return parts
 
 
-def read_npz(path: Path) -> Segments:
+def read_npz(path: Path | str) -> Segments:
     """Read ``dsads_half.npz``: ``x``, ``activity``, ``subject`` and ``segment``, all from 1.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
 
     Returns
     -------
@@ -222,12 +222,12 @@ def read_npz(path: Path) -> Segments:
     return _ordered(str(path), x, np.stack(columns, axis=1).astype(np.int64), "half")
 
 
-def read_zip(path: Path, part: str = "half") -> Segments:
+def read_zip(path: Path | str, part: str = "half") -> Segments:
     """Read the archive of the UCI repository, ``data/a01/p1/s01.txt`` and so on.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
     part : {"half", "whole"}
         As in `load`: 4,560 or 9,120 members of 5,625 numbers each.
 
@@ -241,7 +241,7 @@ def read_zip(path: Path, part: str = "half") -> Segments:
         If a segment is missing, or is not 125 lines of 45 numbers; the message has its name.
     """
     one_of("part", part, PARTS)
-    wanted = {}
+    path, wanted = Path(path), {}
     for member in archives.names(path):
         match = _MEMBER.fullmatch(member)
         if match and (part == "whole" or int(match[3]) % 2):

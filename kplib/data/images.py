@@ -262,7 +262,7 @@ def shifted(x: Images, by: int, background: float) -> Images:
     return np.stack([padded[:, i : i + height, j : j + width] for i in corners for j in corners])
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
+def read_idx(path: Path | str) -> NDArray[np.uint8]:
     """Read a gzipped idx file of bytes, the format of MNIST.
 
     Two zero bytes, the type (8: unsigned byte), the number of axes, their lengths as big-endian
@@ -283,7 +283,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     True
     """
     try:
-        content = gzip.decompress(path.read_bytes())
+        content = gzip.decompress(Path(path).read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} is not a whole gzip file: {error}") from None
     axes = content[3] if len(content) > 3 else 0
@@ -299,9 +299,9 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=body).reshape(shape)
 
 
-def read_usps_npz(path: Path) -> tuple[Images, Labels, Images, Labels]:
+def read_usps_npz(path: Path | str) -> tuple[Images, Labels, Images, Labels]:
     """Read ``x_train``, ``y_train``, ``x_test``, ``y_test`` from a file with these arrays."""
-    names = ("x_train", "y_train", "x_test", "y_test")
+    path, names = Path(path), ("x_train", "y_train", "x_test", "y_test")
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             x, y, test_x, test_y = (file[name] for name in names)
@@ -313,9 +313,9 @@ def read_usps_npz(path: Path) -> tuple[Images, Labels, Images, Labels]:
     )
 
 
-def read_libsvm(train: Path, test: Path) -> tuple[Images, Labels, Images, Labels]:
+def read_libsvm(train: Path | str, test: Path | str) -> tuple[Images, Labels, Images, Labels]:
     """Read USPS in LIBSVM's form, where the labels are 1 to 10, from two bz2 files."""
-    return (*_read_libsvm(train), *_read_libsvm(test))
+    return (*_read_libsvm(Path(train)), *_read_libsvm(Path(test)))
 
 
 def _read_libsvm(path: Path) -> tuple[Images, Labels]:

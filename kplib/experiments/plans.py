@@ -238,12 +238,12 @@ class Plan:
         return tuple(entry for sweep in self.sweeps for entry in sweep.entries)
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path | str) -> Plan:
     """Read a plan.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         Of a TOML file.
 
     Returns
@@ -262,14 +262,14 @@ def read_plan(path: Path) -> Plan:
     True
     """
     try:
-        return from_json(Plan, tomllib.loads(path.read_text(encoding="utf-8")), "plan")
+        return from_json(Plan, tomllib.loads(Path(path).read_text(encoding="utf-8")), "plan")
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def tuning_folder(folder: Path) -> Path:
+def tuning_folder(folder: Path | str) -> Path:
     """Return where the records of the runs that choose are, apart from those of the results.
 
     Examples
@@ -277,16 +277,16 @@ def tuning_folder(folder: Path) -> Path:
     >>> tuning_folder(Path("runs")).parent == Path("runs")
     True
     """
-    return folder / "tuning"
+    return Path(folder) / "tuning"
 
 
-def chosen_rate(entry: Entry, folder: Path) -> float | None:
+def chosen_rate(entry: Entry, folder: Path | str) -> float | None:
     """Return the learning rate that the tuning runs of an entry choose, by validation alone.
 
     Parameters
     ----------
     entry : Entry
-    folder : Path
+    folder : Path or str
         Of all records.
 
     Returns

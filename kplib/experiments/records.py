@@ -383,12 +383,12 @@ class StoredRun:
                 if name.startswith(SNAPSHOTS)}  # fmt: skip
 
 
-def write(folder: Path, record: Record, arrays: Mapping[str, NDArray[Any]]) -> StoredRun:
+def write(folder: Path | str, record: Record, arrays: Mapping[str, NDArray[Any]]) -> StoredRun:
     """Write a record and its arrays: first the arrays, then the JSON that vouches for them.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         Of all records; the configuration's path goes on from there.
     record : Record
     arrays : mapping of str to ndarray
@@ -408,6 +408,7 @@ def write(folder: Path, record: Record, arrays: Mapping[str, NDArray[Any]]) -> S
     """
     from filelock import FileLock  # whoever only reads needs none
 
+    folder = Path(folder)
     path = record_path(folder, record.configuration)
     content = safetensors.numpy.save({name: np.asarray(a, order="C") for name, a in arrays.items()})
     raw = to_json(record) | {"arrays_sha256": hashlib.sha256(content).hexdigest()}
@@ -424,12 +425,12 @@ def write(folder: Path, record: Record, arrays: Mapping[str, NDArray[Any]]) -> S
     return stored
 
 
-def read(path: Path) -> StoredRun:
+def read(path: Path | str) -> StoredRun:
     """Read a record.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         Of the JSON file.
 
     Returns
@@ -441,6 +442,7 @@ def read(path: Path) -> StoredRun:
     ValueError
         If it is no record: it says which file, and what is wrong with it.
     """
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
         raw = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
@@ -453,13 +455,13 @@ def read(path: Path) -> StoredRun:
 
 
 def iterate(
-    folder: Path, benchmark: str | None = None, technique: str | None = None
+    folder: Path | str, benchmark: str | None = None, technique: str | None = None
 ) -> Iterator[StoredRun]:
     """Read all records below a folder, in the order of their names.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         Of all records; one that is not there has none.
     benchmark, technique : str, optional
         Only of these.
@@ -473,7 +475,7 @@ def iterate(
     ValueError
         If a file is no record, or stands where another one's place is.
     """
-    for path in sorted(folder.glob(f"{benchmark or '*'}/*/seed-*.json")):
+    for path in sorted(Path(folder).glob(f"{benchmark or '*'}/*/seed-*.json")):
         stored = read(path)
         if path != record_path(folder, stored.record.configuration):
             raise ValueError(f"{path}: its configuration is that of "
@@ -482,9 +484,9 @@ def iterate(
             yield stored
 
 
-def record_path(folder: Path, configuration: Configuration) -> Path:
+def record_path(folder: Path | str, configuration: Configuration) -> Path:
     """Return where the record of a configuration is, or will be."""
-    return folder / f"{configuration.path}.json"
+    return Path(folder) / f"{configuration.path}.json"
 
 
 # Weights on the disk ------------------------------------------------------------------------------

@@ -93,13 +93,13 @@ _GROUPS = {"keywords": "speaker", "dsads": "recording"}  # what a data set's tes
 
 
 def tables(
-    folder: Path, benchmark: str | None = None, plan: Plan | None = None
+    folder: Path | str, benchmark: str | None = None, plan: Plan | None = None
 ) -> list[GroupedTable]:
     """Return every table of the results.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         Of all records.
     benchmark : str, optional
         Only of this.

@@ -225,12 +225,14 @@ def difference(one: RunSet, rival: RunSet) -> Interval:
     return difference_interval(one.correct, rival.correct, groups=one.drawn_groups)
 
 
-def run_sets(folder: Path, benchmark: str | None = None, plan: Plan | None = None) -> list[RunSet]:
+def run_sets(
+    folder: Path | str, benchmark: str | None = None, plan: Plan | None = None
+) -> list[RunSet]:
     """Return all sets of records that were scored on the test set.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         Of all records.
     benchmark : str, optional
         Only of this.

@@ -144,14 +144,16 @@ class TradeOff:
             object.__setattr__(self, "title", benchmark(self.benchmark).title)
 
 
-def trade_off(name: str, runs: Path | None = None, milliseconds: Times | None = None) -> TradeOff:
+def trade_off(
+    name: str, runs: Path | str | None = None, milliseconds: Times | None = None
+) -> TradeOff:
     """Return the papers' networks of a benchmark, and ours.
 
     Parameters
     ----------
     name : str
         Of `BENCHMARKS`.
-    runs : Path, optional
+    runs : Path or str, optional
         The folder of our records; without it there are the papers' alone.
     milliseconds : mapping of (str, int or None, int) to float, optional
         Time of our networks, by technique, compression and layers:

@@ -88,12 +88,12 @@ class ArmRecord:
         return found
 
 
-def latest(folder: Path = FOLDER) -> ArmRecord:
+def latest(folder: Path | str = FOLDER) -> ArmRecord:
     """Return the latest record of a folder.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         Where ``kplib bench arm --json`` wrote it.
 
     Raises
@@ -108,6 +108,7 @@ def latest(folder: Path = FOLDER) -> ArmRecord:
         ...
     ValueError: no/such/folder has no record of `kplib bench arm`
     """
+    folder = Path(folder)
     records = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
     if not records:
         raise ValueError(f"{folder.as_posix()} has no record of `kplib bench arm`")

@@ -50,7 +50,7 @@ class BoardRun:
         return None
 
 
-def load(path: Path) -> BoardRun:
+def load(path: Path | str) -> BoardRun:
     """Return one record, checked as strictly as ``kplib board --submit-check`` does.
 
     Raises
@@ -58,6 +58,7 @@ def load(path: Path) -> BoardRun:
     ValueError
         With everything that is wrong with it.
     """
+    path = Path(path)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -70,12 +71,12 @@ def load(path: Path) -> BoardRun:
     return BoardRun(path.stem, record["kind"], record["label"], model, core, record)
 
 
-def boards(folder: Path = FOLDER) -> list[BoardRun]:
+def boards(folder: Path | str = FOLDER) -> list[BoardRun]:
     """Return the records in a folder, boards before servers; none if there are none yet.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         It need not exist.
 
     Raises
@@ -88,5 +89,5 @@ def boards(folder: Path = FOLDER) -> list[BoardRun]:
     >>> boards(Path("no", "such", "folder"))
     []
     """
-    runs = (load(path) for path in sorted(folder.glob("*.json")))
+    runs = (load(path) for path in sorted(Path(folder).glob("*.json")))
     return sorted(runs, key=lambda run: (run.kind, run.name))

@@ -49,12 +49,12 @@ class DeviceRow:
         return not self.excess_bytes
 
 
-def load(path: Path = FILE) -> list[DeviceRow]:
+def load(path: Path | str = FILE) -> list[DeviceRow]:
     """Return the rows of a record, by network, form and device.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         As ``kplib bench devices --json`` wrote it.
 
     Raises
@@ -69,6 +69,7 @@ def load(path: Path = FILE) -> list[DeviceRow]:
         ...
     ValueError: nowhere.json is no record of `kplib bench devices`
     """
+    path = Path(path)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         rows = record["measurements"] if record["benchmark"] == "devices" else None
