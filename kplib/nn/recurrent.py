@@ -106,7 +106,11 @@ class Recurrent(nn.Module, ABC):
         self.num_layers = positive_integer("num_layers", num_layers)
         self.bias = one_of("bias", bias, (True, False, "one"))
         self.batch_first = batch_first
-        self.dropout = _probability(dropout, num_layers)
+        # The warning names the line that makes the layer: classes below may have an __init__, too.
+        inits = sum(
+            "__init__" in vars(one) for one in type(self).__mro__ if issubclass(one, Recurrent)
+        )
+        self.dropout = _probability(dropout, num_layers, stacklevel=2 + inits)
         self.bidirectional = bidirectional
         if proj_size != 0:
             raise ValueError(f"proj_size is {proj_size!r}, but must be 0: there is no projection")
@@ -637,13 +641,13 @@ def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     return value
 
 
-def _probability(dropout: float, num_layers: int) -> float:
+def _probability(dropout: float, num_layers: int, stacklevel: int) -> float:
     known = isinstance(dropout, numbers.Real) and not isinstance(dropout, bool)
     if not (known and 0 <= dropout <= 1):
         raise ValueError(f"dropout is {dropout!r}, but must be a probability, from 0 to 1")
     if dropout and num_layers == 1:
         warnings.warn(
             f"dropout={dropout} has no effect with num_layers=1: it acts between layers",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
     return float(dropout)

@@ -6,6 +6,7 @@ The reference is always a torch.nn.LSTM that the test itself fills, with matrice
 import copy
 import io
 import itertools
+import linecache
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from torch import nn
 from torch.func import functional_call
 
 from kplib.errors import DtypeError, ShapeError
-from kplib.nn import GRU, LSTM, Classifier, Dense, Kronecker
+from kplib.nn import GRU, LSTM, RNN, Classifier, Dense, FastRNN, Kronecker
 from kplib.nn import lstm as lstm_module
 from kplib.nn import recurrent as recurrent_module
 from kplib.nn.recurrent import SAVING_AGAINST_LOOP, SAVING_IN_PLACE, choose_method
@@ -567,9 +568,17 @@ def test_constructor_errors(arguments, options, error, match):
         LSTM(*arguments, **options)
 
 
-def test_dropout_without_a_second_layer_warns_as_in_torch():
-    with pytest.warns(UserWarning, match=r"dropout=0.5.*num_layers=1"):
-        LSTM(9, 12, dropout=0.5)
+class _OfAUser(LSTM):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+
+
+@pytest.mark.parametrize("layer_type", [LSTM, RNN, GRU, FastRNN, _OfAUser])
+def test_dropout_without_a_second_layer_warns_where_the_layer_is_made(layer_type):
+    with pytest.warns(UserWarning, match=r"dropout=0.5.*num_layers=1") as warned:
+        layer_type(9, 12, dropout=0.5)
+    assert warned[0].filename == __file__
+    assert "layer_type(9, 12, dropout=0.5)" in linecache.getline(__file__, warned[0].lineno)
 
 
 @pytest.mark.parametrize("method", METHODS)
