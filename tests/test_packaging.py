@@ -114,6 +114,17 @@ def test_a_star_import_takes_what_is_always_there_and_no_builtin(without):
     assert done.stdout == f"{sorted(kplib.__all__)} True\n"
 
 
+@repository  # in a small environment what they do need may be missing
+@pytest.mark.parametrize(
+    "module", ["plots", "widgets", "experiments.report", "experiments.trained", "nn"]
+)
+def test_figures_and_reports_need_no_data_and_no_sweep(module):
+    """The extra of the book has neither, and this environment has both."""
+    absent = ("pooch", "librosa", "soundfile", "distributed", "dask", "numba", "onnx")
+    without = f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
+    fresh_python(f"{without}import kplib.{module}")
+
+
 def test_without_torch_the_package_can_still_be_inspected():
     fresh_python("""
 import sys

@@ -99,7 +99,7 @@ USES = {
         CORE + DATA, ("data/test_sets.py", "data/test_signals.py", "data/test_downloads.py")
     ),
     "bench": Use(CORE + COMMAND, ("bench/test_timing.py",)),
-    "sweep,nn": Use(CORE + "import kplib.experiments.sweeps; print('sweep')"),
+    "sweep,data,nn": Use(CORE + "import kplib.experiments.sweeps; print('sweep')"),
     "book": Use(CORE + FIGURES, ("test_plots_shapes.py", "test_plots_matrices.py")),
 }
 

@@ -8,7 +8,8 @@ type and shape, and unpickles nothing.
 What a training leaves, read again:
 
 >>> import tempfile
->>> from kplib.experiments.tasks import adding, task_configuration
+>>> from kplib.experiments.task_training import task_configuration
+>>> from kplib.experiments.tasks import adding
 >>> from kplib.experiments.training import train
 >>> data = adding(steps=7, train=20, validation=5, test=5)
 >>> configuration = task_configuration("adding-rnn", "baseline", length=2)

@@ -7,7 +7,8 @@ machine, a run that was killed and resumed gives the same bits as one that was n
 A training in full, of two steps:
 
 >>> import tempfile
->>> from kplib.experiments.tasks import adding, task_configuration
+>>> from kplib.experiments.task_training import task_configuration
+>>> from kplib.experiments.tasks import adding
 >>> data = adding(steps=7, train=20, validation=5, test=5)
 >>> configuration = task_configuration("adding-rnn", "baseline", length=2)
 >>> folder = tempfile.TemporaryDirectory()

@@ -19,7 +19,7 @@ from kplib.experiments.benchmarks import TASKS
 from kplib.experiments.build import INITIALIZERS, build, network_of, with_initial_values
 from kplib.experiments.configuration import Configuration, default_configuration
 from kplib.experiments.recipes import Recipe, recipe
-from kplib.experiments.tasks import task_configuration
+from kplib.experiments.task_training import task_configuration
 from kplib.nn import Classifier, Dense, Kronecker, KroneckerChain
 from kplib.nn.structures import Structure, Weight
 from kplib.nn.structures.initial import Initializer
@@ -388,7 +388,7 @@ def configured(
     variant : str, optional
     **options
         Of `kplib.experiments.configuration.default_configuration`, or
-        `kplib.experiments.tasks.task_configuration`; None is as if it were not given.
+        `kplib.experiments.task_training.task_configuration`; None is as if it were not given.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from kplib.experiments.records import (
 )
 from kplib.experiments.scores import accuracy as share_right
 from kplib.experiments.scores import confusion_matrix, macro_f1
-from kplib.experiments.tasks import task_configuration
+from kplib.experiments.task_training import task_configuration
 
 CIRCUMSTANCES = Circumstances(
     command="", finished="2026-01-01T00:00:00+00:00", seconds=1.5, milliseconds_per_step=2.5,

@@ -10,7 +10,8 @@ from kplib.experiments import tasks
 from kplib.experiments.benchmarks import BENCHMARKS, TASKS, benchmark
 from kplib.experiments.configuration import Configuration
 from kplib.experiments.schedules import Constant, Cosine
-from kplib.experiments.tasks import adding, copy_memory, load, pixel_mnist, task_configuration
+from kplib.experiments.task_training import task_configuration
+from kplib.experiments.tasks import adding, copy_memory, load, pixel_mnist
 
 FEW = {"train": 60, "validation": 20, "test": 30}
 

@@ -19,7 +19,7 @@ from kplib.experiments.plans import Plan, Sweep
 from kplib.experiments.recipes import recipe
 from kplib.experiments.records import iterate
 from kplib.experiments.sweeps import Setting, sweep
-from kplib.experiments.tasks import task_configuration
+from kplib.experiments.task_training import task_configuration
 from kplib.experiments.training import checkpoint_path, cross_entropy, load_network, predict
 from kplib.experiments.variant_training import (
     distillation,
