@@ -483,12 +483,14 @@ def summary_table(sets: Iterable[RunSet], waiting: Iterable[str] = ()) -> Groupe
     ]
     notes = [
         "Means and standard deviations, or the best where the papers print no mean. Bold: their "
-        "number is outside our 95% interval. Of several trainings of a network the longest is here."
+        "number is outside our 95% interval. No difference where our data are not theirs. Of "
+        "several trainings in the recorded plan the longest is here, so rows of one benchmark can "
+        "differ in length."
     ]
     if titles := [BENCHMARKS[name].title for name in sorted(waiting)]:
         notes.append(f"Planned, without a record: {', '.join(titles)}.")
     return GroupedTable(
-        caption="Every accuracy of the papers, and ours",
+        caption="The long paper's accuracies, and ours",
         heads=("Network", "Papers, %", "Ours, %", "Difference"),
         rows=tuple(rows),
         notes=tuple(notes),
@@ -516,8 +518,8 @@ def _summary_row(row: PaperResult, ours: RunSet | None) -> Row:
     return Row(
         name=name,
         details=details,
-        cells=(_printed(row), _mean(ours), (signed(gain),)),
-        strong=() if ours.interval.low <= printed <= ours.interval.high else (2,),
+        cells=(_printed(row), _mean(ours), _NONE if partial else (signed(gain),)),
+        strong=() if partial or ours.interval.low <= printed <= ours.interval.high else (2,),
         below=f"{_seeds(ours).capitalize()}, {mine.length:,} {mine.unit}, {share} of the papers'."
         + (f" Data: {partial}." if partial else ""),
     )

@@ -430,6 +430,14 @@ def test_the_summary_has_every_accuracy_of_the_papers(sets):
     assert table.notes[-1] == "Planned, without a record: USPS-FastRNN."
 
 
+def test_no_difference_is_taken_from_other_data_than_the_papers(tmp_path):
+    write_run(tmp_path, "kws-lstm", "kp", protocol={"partial": "10-label subset"})
+    row = rows_of(summary_table(run_sets(tmp_path)))["KWS-LSTM, Kronecker"]
+    assert row.cells[2] == ("–",)
+    assert row.strong == ()
+    assert row.below.endswith("Data: 10-label subset.")
+
+
 def test_the_longest_training_counts_in_the_summary(tmp_path):
     write_run(tmp_path, "usps-fastrnn", "kp", 0.99, length=20)
     write_run(tmp_path, "usps-fastrnn", "kp", 0.6, length=400)
